@@ -1,0 +1,1 @@
+"""What we know: history in, features out, honest in time."""

@@ -1,0 +1,1 @@
+"""The bank's history: its contract, quality report, import and readers."""

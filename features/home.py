@@ -1,0 +1,151 @@
+"""One bank's whole state is one folder; this names its rooms and writes files whole."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from features.errors import CorruptError, NotReadyError
+
+__all__ = ["Home", "read_json", "write_whole", "write_whole_folder", "write_whole_json"]
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder `TENURE_HOME`; every path below it is named here and nowhere else."""
+
+    path: Path
+
+    @property
+    def catalogue(self) -> Path:
+        """What this bank sells; edited by a marketer."""
+        return self.path / "catalogue.toml"
+
+    @property
+    def history(self) -> Path:
+        """Imported history: one parquet file a table."""
+        return self.path / "history"
+
+    @property
+    def offline(self) -> Path:
+        """Computed features: one folder a feature view."""
+        return self.path / "offline"
+
+    @property
+    def online_db(self) -> Path:
+        """Feast's online store."""
+        return self.path / "online.db"
+
+    @property
+    def registry_db(self) -> Path:
+        """Feast's registry."""
+        return self.path / "registry.db"
+
+    @property
+    def mlflow_db(self) -> Path:
+        """MLflow's tracking store."""
+        return self.path / "mlflow.db"
+
+    @property
+    def artifacts(self) -> Path:
+        """MLflow's artifacts."""
+        return self.path / "artifacts"
+
+    @property
+    def decisions_db(self) -> Path:
+        """Decisions and outcomes, append-only."""
+        return self.path / "decisions.db"
+
+    @property
+    def lists(self) -> Path:
+        """Target lists with their manifests."""
+        return self.path / "lists"
+
+    @property
+    def reports(self) -> Path:
+        """Pages and figures."""
+        return self.path / "reports"
+
+    @property
+    def truth(self) -> Path:
+        """What only the simulator may know; read by it, by tests and by benchmarks."""
+        return self.path / "truth"
+
+
+@contextmanager
+def write_whole(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; on success fsync it and rename it into place.
+
+    A kill or an error at any moment leaves the last good file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        part.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def write_whole_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path`; on success it takes the place of `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    try:
+        yield part
+        for written in part.rglob("*"):
+            if written.is_file():
+                with written.open("rb") as handle:
+                    os.fsync(handle.fileno())
+        if path.exists():
+            path.rename(old)
+        part.rename(path)
+        _sync_folder(path.parent)
+    finally:
+        if old.exists() and not path.exists():
+            old.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def write_whole_json(path: Path, content: Any) -> None:
+    """Write JSON with sorted keys, whole."""
+    with write_whole(path) as part:
+        part.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path, cure: str) -> Any:
+    """Read JSON that Tenure wrote; `cure` says which command writes it.
+
+    Raises
+    ------
+    NotReadyError
+        If the file is not there.
+    CorruptError
+        If it is not JSON.
+    """
+    if not path.is_file():
+        raise NotReadyError(f"{path}: not there yet; cure: {cure}")
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise CorruptError(f"{path}: not valid JSON; cure: {cure}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

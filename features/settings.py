@@ -1,0 +1,78 @@
+"""The only reader of the environment: one table of settings, read once at the edge."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from features.errors import ConfigError
+
+__all__ = ["SETTINGS", "Setting", "Settings", "quiet_environment", "read_settings"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the settings table; `default` is the text that the environment would hold."""
+
+    name: str
+    default: str
+    help: str
+
+
+SETTINGS = (
+    Setting("TENURE_HOME", "var", "the folder that holds one bank's whole state"),
+    Setting("TENURE_THREADS", "2", "threads for building features and for training"),
+    Setting("TENURE_MEMORY", "4GB", "memory that DuckDB may use before it spills to disk"),
+    Setting("TENURE_SALT", "tenure", "salt of the hash that draws control groups; keep it secret"),
+    Setting("TENURE_SAMPLE_DATA", "", "folder of sample banks for tests and benchmarks; optional"),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings as values; `sample_data` is None where it is not set."""
+
+    home: Path
+    threads: int
+    memory: str
+    salt: str
+    sample_data: Path | None
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings table from the environment.
+
+    Raises
+    ------
+    ConfigError
+        If TENURE_THREADS is not a whole number of at least 1.
+    """
+    source = os.environ if environ is None else environ
+    value = {s.name: source.get(s.name) or s.default for s in SETTINGS}
+    threads = value["TENURE_THREADS"]
+    if not threads.isdigit() or int(threads) < 1:
+        raise ConfigError(f"TENURE_THREADS: '{threads}' is not a whole number of at least 1")
+    sample = value["TENURE_SAMPLE_DATA"]
+    return Settings(
+        home=Path(value["TENURE_HOME"]).resolve(),
+        threads=int(threads),
+        memory=value["TENURE_MEMORY"],
+        salt=value["TENURE_SALT"],
+        sample_data=Path(sample).resolve() if sample else None,
+    )
+
+
+def quiet_environment() -> None:
+    """Switch off every library's telemetry, and keep one thread per process in OpenMP.
+
+    Called once at each edge (command line, service), before the libraries are imported.
+    """
+    quiet = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "BENTOML_DO_NOT_TRACK": "True",
+        "FEAST_USAGE": "False",
+        "MPLBACKEND": "Agg",
+        "TZ": "UTC",
+    }
+    for name, setting in quiet.items():
+        os.environ.setdefault(name, setting)

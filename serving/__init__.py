@@ -1,0 +1,1 @@
+"""What we do: scores, target lists, decisions and their outcomes."""

@@ -1,0 +1,1 @@
+"""What we learn: labels, models, gates and the registry."""

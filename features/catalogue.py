@@ -53,6 +53,9 @@ def load_catalogue(path: Path) -> Catalogue:
     currency = data.get("bank", {}).get("currency")
     if not isinstance(currency, str) or len(currency) != 3 or not products:
         raise ConfigError(f"{path}: needs [bank] with a three-letter currency, and at least one product")
+    floor = data["bank"].get("attrition_floor")
+    if not isinstance(floor, int | float) or floor <= 0:
+        raise ConfigError(f"{path}: [bank] needs attrition_floor, a balance above 0")
     channels = {name: _channel(path, name, row) for name, row in data.get("channels", {}).items()}
     if not channels:
         raise ConfigError(f"{path}: needs at least one of [channels.{'|'.join(CHANNELS)}]")
@@ -64,7 +67,7 @@ def load_catalogue(path: Path) -> Catalogue:
         for row in data.get("segments", [])
     )
     version = hashlib.sha256(raw).hexdigest()[:12]
-    return Catalogue(version, currency, products, channels, tiers, segments)
+    return Catalogue(version, currency, float(floor), products, channels, tiers, segments)
 
 
 def _product(path: Path, name: str, row: Mapping[str, Any], all_names: Mapping[str, Any]) -> Product:

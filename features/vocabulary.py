@@ -105,11 +105,13 @@ class Segment:
 class Catalogue:
     """What a bank sells and how it differentiates; loaded from `catalogue.toml`.
 
-    `version` is the first twelve digits of the file's SHA-256, so that lists can name it.
+    `version` is the first twelve digits of the file's SHA-256, so that lists can name it;
+    `attrition_floor` the mean balance in major units below which attrition has no meaning.
     """
 
     version: str
     currency: str
+    attrition_floor: float
     products: Mapping[str, Product]
     channels: Mapping[str, Channel]
     tiers: tuple[Tier, ...]

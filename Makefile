@@ -1,0 +1,44 @@
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+HOME_DIR ?= var
+SIZE ?= small
+
+.PHONY: help install demo test lint docs lock clean bench-quality
+
+help:            ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+# The stamp makes a second `make` skip the install unless the lock or the metadata changed.
+$(VENV)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+install: $(VENV)/.installed   ## create .venv and install from the lock
+
+demo: install    ## the whole loop on a simulated bank, in about four minutes
+	$(BIN)/tenure demo --home $(HOME_DIR)/demo $(ARGS)
+
+test: lint       ## lint, then every test
+	$(BIN)/pytest
+
+lint: install    ## ruff, mypy, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: install    ## write the generated parts of the README anew
+	$(BIN)/python -m benchmarks.docs --write
+
+bench-quality: install   ## models beside plain baselines; TENURE_SAMPLE_DATA names the sample banks
+	$(BIN)/python -m benchmarks.quality --size $(SIZE)
+
+lock:            ## resolve the lock anew (needs uv)
+	uv pip compile --upgrade --universal --python-version 3.11 --group dev --no-emit-index-url \
+	    --no-header --no-annotate pyproject.toml -o requirements.lock
+
+clean:           ## remove what was installed and what the demo wrote
+	rm -rf $(VENV) $(HOME_DIR)

@@ -1,0 +1,96 @@
+"""What rows of a well-formed table must keep, as pure SQL: a predicate that is true where a rule is broken."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from features.history.contract import Column, Table
+from features.history.engine import literal, word_list
+from features.vocabulary import Catalogue
+
+__all__ = ["Rule", "reference_rules", "row_rules"]
+
+_FIRST_YEAR, _LAST_YEAR = 1500, 2199
+"""No date of a living bank lies outside; what does is a typing error or a missing-value code."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of one column; `broken` is SQL over the table's columns.
+
+    `needs` names the other table that the rule looks into.
+    """
+
+    column: str
+    name: str
+    broken: str
+    cure: str
+    needs: str = ""
+
+
+def row_rules(table: Table, catalogue: Catalogue, currencies: Sequence[str]) -> tuple[Rule, ...]:
+    """Rules that each row keeps or breaks by itself.
+
+    Parameters
+    ----------
+    currencies
+        Codes that can be converted: the reporting currency and those with a rate.
+    """
+    rules = [rule for column in table.columns for rule in _column_rules(column)]
+    if any(column.name == "product" for column in table.columns):
+        broken = f"product NOT IN {word_list(tuple(catalogue.products))}"
+        cure = f"add the product to catalogue.toml, or use one of: {', '.join(catalogue.products)}"
+        rules.append(Rule("product", "unknown_product", broken, cure))
+    if table.name == "transactions":
+        broken = f"currency NOT IN {word_list(currencies)}"
+        cure = f"add its rates to {catalogue.currency} to the table 'rates'; known: {', '.join(currencies)}"
+        rules.append(Rule("currency", "unknown_currency", broken, cure))
+    if table.ends:
+        cure = f"set '{table.ends}' to the true end, not before '{table.starts}', or leave it empty"
+        rules.append(Rule(table.ends, "end_before_start", f'"{table.ends}" < "{table.starts}"', cure))
+    return tuple(rules)
+
+
+def reference_rules(table: Table, catalogue: Catalogue) -> tuple[Rule, ...]:
+    """Rules that look into other tables.
+
+    The SQL calls the table itself `source`, and the whole history of another one `all_<table>`.
+    """
+    rules = []
+    if table.name in ("holdings", "transactions", "interactions"):
+        broken = "NOT EXISTS (SELECT 1 FROM all_customers c WHERE c.customer_id = source.customer_id)"
+        cure = "add these customers to 'customers', or leave the rows out"
+        rules.append(Rule("customer_id", "orphan", broken, cure, "customers"))
+    if table.name == "transactions":
+        broken = (
+            "NOT EXISTS (SELECT 1 FROM all_holdings h "
+            "WHERE h.holding_id = source.holding_id AND h.customer_id = source.customer_id)"
+        )
+        cure = "add the holding of this customer to 'holdings', or book on one that is there"
+        rules.append(Rule("holding_id", "orphan", broken, cure, "holdings"))
+        first = "(SELECT min(greatest(r.date, r.known_at)) FROM all_rates r WHERE r.currency = source.currency)"
+        broken = f'currency <> {literal(catalogue.currency)} AND "at" < {first}'
+        cure = "add the earlier rates to 'rates', with the day on which each was known"
+        rules.append(Rule("currency", "no_rate_yet", broken, cure, "rates"))
+    return tuple(rules)
+
+
+def _column_rules(column: Column) -> Iterator[Rule]:
+    name = f'"{column.name}"'
+    if not column.nullable:
+        empty = f"({name} IS NULL OR {name} = '')" if column.type == "string" else f"{name} IS NULL"
+        yield Rule(column.name, "empty", empty, f"fill it: {column.meaning}")
+    if column.allowed:
+        cure = f"use one of: {', '.join(column.allowed)}"
+        yield Rule(column.name, "not_allowed", f"{name} NOT IN {word_list(column.allowed)}", cure)
+    if column.type in ("timestamp", "date"):
+        broken = f"year({name}) NOT BETWEEN {_FIRST_YEAR} AND {_LAST_YEAR}"
+        cure = f"write a date of the years {_FIRST_YEAR} to {_LAST_YEAR}, or leave it empty where that is allowed"
+        yield Rule(column.name, "out_of_range", broken, cure)
+    limits = [f"{name} < {column.low}"] if column.low is not None else []
+    limits += [f"{name} > {column.high}"] if column.high is not None else []
+    limits += [f"NOT isfinite({name})"] if column.type == "float64" else []
+    if limits:
+        low = "-" if column.low is None else f"{column.low:g}"
+        high = "without upper bound" if column.high is None else f"to {column.high:g}"
+        cure = f"write values from {low} {high}" + (f" ({column.unit})" if column.unit else "")
+        yield Rule(column.name, "out_of_range", " OR ".join(limits), cure)

@@ -1,0 +1,20 @@
+"""What happened after as_of.
+
+A label looks at the outcome window [as_of + gap, as_of + gap + horizon) with the knowledge of
+`known`; it is mature once the window and the reporting delay have passed by then. Whoever is
+gone before the window opens is no longer at risk and gets no label.
+"""
+
+from features.labels.churn import CHURN_DEFINITIONS, churn_labels
+from features.labels.outcome import Outcome
+from features.labels.uptake import uptake_labels
+from features.labels.value import VALUE_PARTS, value_labels
+
+__all__ = [
+    "CHURN_DEFINITIONS",
+    "VALUE_PARTS",
+    "Outcome",
+    "churn_labels",
+    "uptake_labels",
+    "value_labels",
+]

@@ -1,0 +1,30 @@
+"""Who newly took which product."""
+
+from collections.abc import Sequence
+
+import ibis
+import pandas as pd
+
+from features.labels.outcome import Outcome, stamped
+from features.vocabulary import CUSTOMER_ID
+
+__all__ = ["uptake_labels"]
+
+
+def uptake_labels(outcome: Outcome, products: Sequence[str]) -> pd.DataFrame:
+    """Who newly took which product inside the window.
+
+    Returns
+    -------
+    DataFrame
+        customer_id, as_of, one column a product (1.0 taken, 0.0 not). Whether the customer was
+        eligible is for the caller to mask, who has the features.
+    """
+    taken = outcome.at(outcome.closes).holdings
+    taken = taken.filter((taken.opened_at >= ibis.literal(outcome.opens)) & (taken.role == "owner"))
+    by_product = taken.group_by(CUSTOMER_ID).aggregate(
+        **{p: (taken["product"] == p).ifelse(1.0, 0.0).max() for p in products}
+    )
+    table = outcome.at_risk().left_join(by_product, CUSTOMER_ID).drop(f"{CUSTOMER_ID}_right")
+    table = table.select(CUSTOMER_ID, **{p: table[p].fill_null(0.0) for p in products})
+    return stamped(table.to_pandas(), outcome)

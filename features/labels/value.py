@@ -1,0 +1,100 @@
+"""What a customer earned: realised margin over the window, by its parts."""
+
+from functools import reduce
+from operator import add
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from features.labels.outcome import Outcome, stamped
+from features.vocabulary import CUSTOMER_ID, Catalogue
+
+__all__ = ["VALUE_PARTS", "value_labels"]
+
+VALUE_PARTS = ("interest_margin", "fees", "cost_to_serve", "expected_loss")
+_STEP_DAYS = 30
+_CENTS = 100
+
+
+def value_labels(outcome: Outcome, catalogue: Catalogue) -> pd.DataFrame:
+    """Realised margin of the window by its parts, in major units; costs and losses are negative.
+
+    Balances and holdings are read at the end of every 30-day step; a step earns 30/365 of the
+    catalogue's yearly rates on the absolute balance, and one month of its flat amounts.
+
+    Returns
+    -------
+    DataFrame
+        customer_id, as_of, the VALUE_PARTS, value (their sum).
+    """
+    at_risk = outcome.at_risk()
+    table = at_risk
+    for part in (
+        _held(outcome, tuple(catalogue.products)),
+        _charges(outcome),
+        _contact_costs(outcome),
+    ):
+        table = table.left_join(part, CUSTOMER_ID).drop(f"{CUSTOMER_ID}_right")
+    frame: pd.DataFrame = table.to_pandas()
+    amounts = [c for c in frame.columns if c != CUSTOMER_ID]
+    frame[amounts] = frame[amounts].astype("float64").fillna(0.0)
+    products = catalogue.products.values()
+    year = _STEP_DAYS / 365
+    months = {p.name: frame[f"months_{p.name}"] for p in products}
+    balance = {p.name: frame[f"balance_{p.name}"] / _CENTS for p in products}
+    flat = sum(p.monthly_cost * months[p.name] for p in products)
+    frame["interest_margin"] = sum(p.balance_margin * year * balance[p.name] for p in products)
+    frame["fees"] = frame.charges / _CENTS + sum(p.monthly_margin * months[p.name] for p in products)
+    frame["cost_to_serve"] = -flat - frame.contact_cost / _CENTS
+    frame["expected_loss"] = -sum(p.loss_rate * year * balance[p.name] for p in products)
+    frame["value"] = frame[list(VALUE_PARTS)].sum(axis=1)
+    return stamped(frame[[CUSTOMER_ID, *VALUE_PARTS, "value"]], outcome)
+
+
+def _held(outcome: Outcome, products: tuple[str, ...]) -> ir.Table:
+    """For each product: months_<p>, steps at whose end it was held; balance_<p>, the sum over the
+    steps of the absolute balance in cents. Shared holdings count for their owner only."""
+    end = outcome.at(outcome.closes)
+    ends = [ibis.literal(outcome.closes) - ibis.interval(days=d) for d in _steps(outcome)]
+    booked = end.transactions.filter(end.transactions.balance_reporting.notnull())
+    level = booked.group_by("holding_id").aggregate(
+        **{
+            f"level_{k}": booked.balance_reporting.argmax(
+                (booked.at < moment).ifelse(booked.seq, ibis.null("int64"))
+            )
+            for k, moment in enumerate(ends)
+        }
+    )
+    own = end.holdings.filter(end.holdings.role == "owner")
+    own = own.left_join(level, "holding_id").drop("holding_id_right")
+    held = [
+        (own.opened_at < moment) & (own.closed_at.isnull() | (own.closed_at >= moment)) for moment in ends
+    ]
+    months = reduce(add, (h.ifelse(1, 0) for h in held))
+    balance = reduce(add, (h.ifelse(own[f"level_{k}"].abs().fill_null(0), 0) for k, h in enumerate(held)))
+    own = own.mutate(months=months, balance=balance)
+    sums = {}
+    for p in products:
+        sums[f"months_{p}"] = (own["product"] == p).ifelse(own.months, 0).sum()
+        sums[f"balance_{p}"] = (own["product"] == p).ifelse(own.balance, 0).sum()
+    return own.group_by(CUSTOMER_ID).aggregate(**sums)
+
+
+def _steps(outcome: Outcome) -> tuple[int, ...]:
+    """Distances in days before the window's end at which its steps end."""
+    return tuple(range(0, outcome.horizon_days, _STEP_DAYS))
+
+
+def _charges(outcome: Outcome) -> ir.Table:
+    """Fees and penalties that the customer paid inside the window, positive cents."""
+    paid = outcome.at(outcome.closes).transactions
+    paid = paid.filter(paid.at >= ibis.literal(outcome.opens), paid.category.isin(["fee", "penalty"]))
+    return paid.group_by(CUSTOMER_ID).aggregate(charges=-paid.amount_reporting.sum())
+
+
+def _contact_costs(outcome: Outcome) -> ir.Table:
+    """What contacts inside the window cost the bank, positive cents."""
+    met = outcome.at(outcome.closes).interactions
+    met = met.filter(met.at >= ibis.literal(outcome.opens))
+    return met.group_by(CUSTOMER_ID).aggregate(contact_cost=met.cost.sum())

@@ -1,0 +1,6 @@
+"""All that the Feast command line sees: `feast -c features/repo apply` with TENURE_HOME set."""
+
+from features.settings import read_settings
+from features.store import feast_objects
+
+globals().update({o.name: o for o in feast_objects(read_settings().home)})

@@ -1,0 +1,63 @@
+"""Columns of feature rows as arrays: the same reading of None for one customer and for all."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.errors import InputError
+
+__all__ = ["Columns", "Floats", "from_frame", "length", "numbers", "take", "words"]
+
+Columns = Mapping[str, Sequence[Any]]
+"""Feature rows by column; every sequence has one value a row, and None where it is missing."""
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def from_frame(frame: pd.DataFrame) -> dict[str, list[Any]]:
+    """The columns of a frame, with None for every missing value."""
+    columns: dict[str, list[Any]] = {}
+    for name in frame.columns:
+        values, missing = frame[name].tolist(), frame[name].isna().tolist()
+        columns[str(name)] = [None if gone else v for v, gone in zip(values, missing, strict=True)]
+    return columns
+
+
+def length(columns: Columns) -> int:
+    """The number of rows."""
+    return len(next(iter(columns.values()))) if columns else 0
+
+
+def take(columns: Columns, rows: Sequence[int]) -> dict[str, list[Any]]:
+    """The given rows of every column, in the given order."""
+    return {name: [values[i] for i in rows] for name, values in columns.items()}
+
+
+def numbers(columns: Columns, name: str) -> Floats:
+    """One column as float64, NaN where it is missing.
+
+    Raises
+    ------
+    InputError
+        If there is no such column.
+    """
+    return np.array([np.nan if v is None else v for v in _column(columns, name)], dtype=np.float64)
+
+
+def words(columns: Columns, name: str) -> list[str]:
+    """One column as text, empty where it is missing.
+
+    Raises
+    ------
+    InputError
+        If there is no such column.
+    """
+    return ["" if v is None else str(v) for v in _column(columns, name)]
+
+
+def _column(columns: Columns, name: str) -> Sequence[Any]:
+    if name not in columns:
+        raise InputError(f"features: column '{name}' is missing; cure: run `tenure features build`")
+    return columns[name]

@@ -1,0 +1,269 @@
+"""A model on disk: LightGBM text, JSON calibration and feature contract, every byte under a hash."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import lightgbm
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from features.errors import CorruptError, InputError
+from features.home import write_whole_folder
+
+__all__ = ["Feature", "Head", "HeadKind", "Matrix", "Model", "load_model", "save_model"]
+
+HeadKind = Literal["probability", "amount", "quantile"]
+Matrix = NDArray[np.float64]
+
+_FORMAT = 1
+_CURE = "cure: roll back to another version, or train again"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of the model's input, in contract order.
+
+    levels
+        The words of a string feature, in the order of their codes; None for numbers.
+    typical
+        Median over the training rows, in the feature's unit; None for words.
+    """
+
+    name: str
+    dtype: str
+    levels: tuple[str, ...] | None
+    typical: float | None
+    label: str
+    unit: str
+    protected: bool
+
+    def codes(self, values: Sequence[Any]) -> Matrix:
+        """Values as float64, shape (n,); missing and unseen words become NaN.
+
+        Raises
+        ------
+        InputError
+            If a number is expected and something else is there.
+        """
+        if self.levels is not None:
+            code = {level: float(i) for i, level in enumerate(self.levels)}
+            return np.array([code.get(value, np.nan) for value in values], dtype=np.float64)
+        try:
+            if isinstance(values, pd.Series):
+                return values.to_numpy(dtype=np.float64, na_value=np.nan)
+            return np.asarray(values, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise InputError(f"feature '{self.name}': not a number; cure: rebuild the features") from None
+
+
+@dataclass(frozen=True)
+class Head:
+    """One answer of a model: a booster and the correction of its raw score.
+
+    calibration
+        `slope` and `intercept` on the logit for a probability; `shift` in the reporting
+        currency for an amount or a quantile.
+    """
+
+    name: str
+    kind: HeadKind
+    calibration: Mapping[str, float]
+    booster: lightgbm.Booster
+
+    @property
+    def file(self) -> str:
+        """The head's file, relative to the artifact's folder."""
+        return f"heads/{self.name}.txt"
+
+    def raw(self, matrix: Matrix) -> Matrix:
+        """Raw score of each row, shape (n,); one thread, so a row answers as in any batch."""
+        raw: Matrix = self.booster.predict(matrix, raw_score=True, num_threads=1)
+        return raw
+
+    def calibrated(self, raw: Matrix) -> Matrix:
+        """Raw scores (n,) as probabilities in [0, 1], or as amounts in the reporting currency."""
+        if self.kind == "probability":
+            answer: Matrix = expit(self.calibration["slope"] * raw + self.calibration["intercept"])
+            return answer
+        return raw + self.calibration["shift"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model; `training` says what it was trained on (fingerprint, snapshots, rows, seed)."""
+
+    name: str
+    definition: str
+    horizon_days: int
+    gap_days: int
+    currency: str
+    features: tuple[Feature, ...]
+    heads: tuple[Head, ...]
+    training: Mapping[str, Any]
+
+    def head(self, name: str) -> Head:
+        """The head of that name; InputError if the model has none."""
+        for head in self.heads:
+            if head.name == name:
+                return head
+        raise InputError(f"model '{self.name}': no head '{name}'; it has {[h.name for h in self.heads]}")
+
+    def matrix(self, columns: Mapping[str, Sequence[Any]]) -> Matrix:
+        """Columns by name to the contract's order, shape (n, n_features); missing values are NaN.
+
+        `columns` may be a DataFrame; other columns in it are ignored.
+
+        Raises
+        ------
+        InputError
+            If a feature's column is missing, is of another length or does not hold numbers.
+        """
+        missing = [f.name for f in self.features if f.name not in columns]
+        if missing:
+            raise InputError(
+                f"model '{self.name}': no column {missing[:5]}; cure: build the features with this version"
+            )
+        values = [feature.codes(columns[feature.name]) for feature in self.features]
+        if len({len(v) for v in values}) > 1:
+            raise InputError(f"model '{self.name}': columns differ in length")
+        return np.column_stack(values) if values else np.empty((0, 0))
+
+    def predict(self, matrix: Matrix) -> dict[str, Matrix]:
+        """Calibrated answers of every head, each of shape (n,), from a matrix in contract order.
+
+        Probabilities are in [0, 1]; amounts and quantiles in the reporting currency's major
+        unit. p10 never lies above p90: where the two trees cross they change places.
+        """
+        self._fits(matrix)
+        answers = {head.name: head.calibrated(head.raw(matrix)) for head in self.heads}
+        if "p10" in answers and "p90" in answers:
+            low, high = answers["p10"], answers["p90"]
+            answers["p10"], answers["p90"] = np.minimum(low, high), np.maximum(low, high)
+        return answers
+
+    def contributions(self, head: str, matrix: Matrix) -> Matrix:
+        """Exact Shapley contributions (TreeSHAP, Lundberg 2018) to a head's raw score.
+
+        Shape (n, n_features), in log-odds for a probability, else in the reporting currency;
+        the bias is dropped, so a row sums to its raw score less the head's average.
+        """
+        self._fits(matrix)
+        both: Matrix = self.head(head).booster.predict(matrix, pred_contrib=True, num_threads=1)
+        return both[:, :-1]
+
+    def _fits(self, matrix: Matrix) -> None:
+        if matrix.ndim != 2 or matrix.shape[1] != len(self.features):
+            raise InputError(
+                f"model '{self.name}': a matrix of {matrix.shape}, not (n, {len(self.features)}); "
+                "cure: build it with Model.matrix"
+            )
+
+
+def save_model(folder: Path, model: Model) -> str:
+    """Write the artifact whole and return its SHA-256 (of manifest.json's bytes).
+
+    The same model gives the same bytes, whatever the number of threads it was trained with.
+
+    Raises
+    ------
+    InputError
+        If a head's name cannot be a file's name.
+    """
+    for head in model.heads:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", head.name):
+            raise InputError(f"head '{head.name}': letters, digits, _ and - only; cure: rename the product")
+    files = {head.file: _text(head.booster).encode() for head in model.heads}
+    files["model.json"] = _json(_describe(model))
+    manifest = _json({"files": {name: _sha256(content) for name, content in files.items()}})
+    with write_whole_folder(folder) as part:
+        (part / "heads").mkdir()
+        for name, content in {**files, "manifest.json": manifest}.items():
+            (part / name).write_bytes(content)
+    return _sha256(manifest)
+
+
+def load_model(folder: Path, expected_sha256: str) -> Model:
+    """Read an artifact; each file is hashed before LightGBM sees a byte of it.
+
+    A truncated LightGBM text kills the process rather than raising, and most flipped bytes
+    load silently, so nothing is parsed before everything is verified.
+
+    Raises
+    ------
+    CorruptError
+        If a file is missing, not listed or not as written, or the manifest is not the expected one.
+    """
+    files = _verified(folder, expected_sha256)
+    about = json.loads(files["model.json"])
+    if about["format"] != _FORMAT:
+        raise CorruptError(f"{folder}: format {about['format']}, this version reads {_FORMAT}; {_CURE}")
+    features = tuple(
+        Feature(**{**f, "levels": None if f["levels"] is None else tuple(f["levels"])})
+        for f in about["features"]
+    )
+    heads = tuple(
+        Head(h["name"], h["kind"], h["calibration"], lightgbm.Booster(model_str=files[h["file"]].decode()))
+        for h in about["heads"]
+    )
+    keys = ("definition", "horizon_days", "gap_days", "currency", "training")
+    return Model(name=about["model"], features=features, heads=heads, **{key: about[key] for key in keys})
+
+
+def _verified(folder: Path, expected_sha256: str) -> dict[str, bytes]:
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise CorruptError(f"{folder}: no manifest.json; {_CURE}")
+    manifest = path.read_bytes()
+    if _sha256(manifest) != expected_sha256:
+        raise CorruptError(f"{path}: not the manifest that was registered; {_CURE}")
+    listed: dict[str, str] = json.loads(manifest)["files"]
+    found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+    strangers = sorted(found - set(listed) - {"manifest.json"})
+    if strangers:
+        raise CorruptError(f"{folder}: files that the manifest does not list: {strangers[:5]}; {_CURE}")
+    files: dict[str, bytes] = {}
+    for name, sha256 in listed.items():
+        if name not in found:
+            raise CorruptError(f"{folder / name}: missing; {_CURE}")
+        files[name] = (folder / name).read_bytes()
+        if _sha256(files[name]) != sha256:
+            raise CorruptError(f"{folder / name}: not the bytes that were written; {_CURE}")
+    return files
+
+
+def _describe(model: Model) -> dict[str, Any]:
+    return {
+        "format": _FORMAT,
+        "model": model.name,
+        "definition": model.definition,
+        "horizon_days": model.horizon_days,
+        "gap_days": model.gap_days,
+        "currency": model.currency,
+        "features": [asdict(feature) for feature in model.features],
+        "heads": [
+            {"name": h.name, "kind": h.kind, "file": h.file, "calibration": dict(h.calibration)}
+            for h in model.heads
+        ],
+        "training": dict(model.training),
+    }
+
+
+def _text(booster: lightgbm.Booster) -> str:
+    # LightGBM writes the number of threads into the text, though the trees do not depend on it.
+    return re.sub(r"(?m)^\[num_threads: \d+\]$", "[num_threads: 1]", booster.model_to_string())
+
+
+def _json(content: Any) -> bytes:
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,84 @@
+"""CHURN, VALUE and PROPENSITY as data: what each model answers, over which window, by which gates."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+__all__ = ["CHURN", "PROPENSITY", "SPECS", "VALUE", "Gates", "ModelSpec", "spec_for"]
+
+ModelName = Literal["churn", "value", "propensity"]
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Bounds that a challenger must keep; judged on the out-of-time test.
+
+    min_positives
+        Fewest positives (for value: rows) in the test and in the training rows.
+    min_auc
+        Floor of the discrimination: AUC for probabilities, normalised Gini for amounts.
+    max_auc
+        Above this the model is taken for a leak, not for a success.
+    slope
+        Range of the calibration slope.
+    max_loss
+        How far discrimination may fall below the champion's.
+    """
+
+    min_positives: int = 30
+    min_auc: float = 0.60
+    max_auc: float = 0.99
+    slope: tuple[float, float] = (0.7, 1.4)
+    max_loss: float = 0.01
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One model family.
+
+    horizon_days, gap_days
+        The outcome window is [as_of + gap, as_of + gap + horizon), in days.
+    delay_days
+        Reporting delay: a label is mature once the window's end lies this far in the past.
+    snapshots
+        How many monthly snapshots to train on, at most.
+    params
+        LightGBM parameters beside the objective, which follows from each head.
+    """
+
+    name: ModelName
+    definition: str
+    horizon_days: int
+    gap_days: int
+    delay_days: int = 0
+    snapshots: int = 12
+    params: Mapping[str, Any] = field(default_factory=dict)
+    gates: Gates = Gates()
+
+    @property
+    def service(self) -> str:
+        """The Feast feature service that feeds the model."""
+        return f"{self.name}_v1"
+
+
+_PARAMS: Mapping[str, Any] = {
+    "num_leaves": 15,
+    "learning_rate": 0.04,
+    "min_data_in_leaf": 40,
+    "feature_fraction": 0.5,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "lambda_l2": 5.0,
+    "num_iterations": 300,
+}
+
+CHURN = ModelSpec("churn", "balance_attrition", horizon_days=180, gap_days=14, params=_PARAMS)
+VALUE = ModelSpec("value", "realised_margin", horizon_days=360, gap_days=0, params=_PARAMS)
+PROPENSITY = ModelSpec("propensity", "uptake", horizon_days=180, gap_days=0, params=_PARAMS)
+
+SPECS: Mapping[str, ModelSpec] = {spec.name: spec for spec in (CHURN, VALUE, PROPENSITY)}
+
+
+def spec_for(name: str, definition: str | None = None) -> ModelSpec:
+    """The spec of a model family, with another definition of churn where one is asked for."""
+    return SPECS[name] if definition is None else replace(SPECS[name], definition=definition)

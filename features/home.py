@@ -1,5 +1,6 @@
 """One bank's whole state is one folder; this names its rooms and writes files whole."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -11,7 +12,15 @@ from typing import Any
 
 from features.errors import CorruptError, NotReadyError
 
-__all__ = ["Home", "read_json", "write_whole", "write_whole_folder", "write_whole_json"]
+__all__ = [
+    "Home",
+    "only_writer",
+    "read_json",
+    "recover",
+    "write_whole",
+    "write_whole_folder",
+    "write_whole_json",
+]
 
 
 @dataclass(frozen=True)
@@ -96,11 +105,16 @@ def write_whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def write_whole_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`; on success it takes the place of `path`."""
+    """Yield an empty folder beside `path`; on success it takes the place of `path`.
+
+    A folder cannot be replaced in one step: a kill between the two renames leaves the last good
+    one as `.<name>.old`, and `recover` puts it back.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
-    shutil.rmtree(part, ignore_errors=True)
+    part, old = path.with_name(f".{path.name}.part"), _old(path)
+    _put_back(path)
+    for left_over in (part, old):
+        shutil.rmtree(left_over, ignore_errors=True)
     part.mkdir()
     try:
         yield part
@@ -113,10 +127,48 @@ def write_whole_folder(path: Path) -> Iterator[Path]:
         part.rename(path)
         _sync_folder(path.parent)
     finally:
-        if old.exists() and not path.exists():
-            old.rename(path)
+        _put_back(path)
         shutil.rmtree(old, ignore_errors=True)
         shutil.rmtree(part, ignore_errors=True)
+
+
+def recover(home: Home) -> None:
+    """Put back what a killed run had moved aside; called before a home is read."""
+    for folder in (home.history, home.offline):
+        _put_back(folder)
+
+
+@contextmanager
+def only_writer(home: Home) -> Iterator[None]:
+    """Keep a second writer out while history or features of a home are written.
+
+    A home that does not exist yet holds nothing to lose, and a refused import leaves none behind.
+
+    Raises
+    ------
+    NotReadyError
+        If another process is writing.
+    """
+    if not home.path.is_dir():
+        yield
+        return
+    with (home.path / ".writer.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise NotReadyError(
+                f"{home.path}: locked, another command is writing; cure: wait for it"
+            ) from error
+        yield
+
+
+def _old(path: Path) -> Path:
+    return path.with_name(f".{path.name}.old")
+
+
+def _put_back(path: Path) -> None:
+    if _old(path).exists() and not path.exists():
+        _old(path).rename(path)
 
 
 def write_whole_json(path: Path, content: Any) -> None:

@@ -15,16 +15,13 @@ from feast.types import Float64, Int64, String
 from feast.value_type import ValueType
 
 from features.families.base import Family
-from features.vocabulary import AS_OF, CUSTOMER_ID
+from features.vocabulary import AS_OF, CREATED, CUSTOMER_ID
 
-__all__ = ["CREATED", "DECISION_SERVICE", "MODELS", "FeastObject", "declare_views"]
+__all__ = ["DECISION_SERVICE", "MODELS", "FeastObject", "declare_views"]
 
 MODELS = ("churn", "value", "propensity")
 DECISION_SERVICE = "decision_v1"
 """The service with every field: what scoring and policies read for one customer."""
-
-CREATED = "created_at"
-"""When the row could first have been known; the point-in-time join also cuts on it."""
 
 _TYPES = {"int64": Int64, "float64": Float64, "string": String}
 

@@ -7,6 +7,7 @@ __all__ = [
     "AS_OF",
     "CATEGORIES",
     "CHANNELS",
+    "CREATED",
     "CUSTOMER_ID",
     "Catalogue",
     "Channel",
@@ -17,6 +18,8 @@ __all__ = [
 
 CUSTOMER_ID = "customer_id"
 AS_OF = "as_of"
+CREATED = "created_at"
+"""When a feature row could first have been known; the point-in-time join also cuts on it."""
 
 CHANNELS = ("branch", "atm", "app", "web", "call", "email", "mail", "auto")
 """How a customer and the bank meet; `auto` is the bank's own machinery (interest, standing orders)."""

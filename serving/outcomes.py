@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import InputError, NotReadyError, RefusedError, first_five
-from serving.decisions import CONTROL, TARGET, Decision, open_log, read_decisions
 from serving.comparison import Interval, newcombe_difference, sample_ratio_p_value
+from serving.decisions import CONTROL, TARGET, Decision, open_log, read_decisions
 
 __all__ = ["KINDS", "Earned", "OutcomeSummary", "import_outcomes", "report"]
 

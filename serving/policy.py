@@ -3,18 +3,19 @@
 import hashlib
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from features.eligibility import eligible
 from features.errors import ConfigError
 from features.vocabulary import Catalogue, Product
 from serving.columns import Columns, length, numbers, words
 
-__all__ = ["RULES", "Policy", "eligible", "load_policy", "reachable", "removals", "shipped_policy"]
+__all__ = ["RULES", "Mask", "Policy", "load_policy", "may_have", "reachable", "removals", "shipped_policy"]
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -72,23 +73,17 @@ def load_policy(path: Path) -> Policy:
     return Policy(version=hashlib.sha256(raw).hexdigest()[:12], **limits)
 
 
-def eligible(columns: Columns, product: Product) -> Mask:
-    """Whether each customer may hold the product at all: not held yet, its requirements met, of its age.
-
-    The models score nobody else for the product.
-    """
-    barred = np.zeros(length(columns), dtype=bool)
-    for rule in (_already_held, _requirement_missing, _outside_age):
-        barred |= rule(columns, product)
-    return ~barred
-
-
 def reachable(columns: Columns, catalogue: Catalogue) -> Mask:
     """Whether each customer prefers, or used in the last 180 days, a channel that the bank contacts by."""
     found = np.isin(np.array(words(columns, "preferred_channel"), dtype=str), list(catalogue.channels))
     for name in catalogue.channels:
         found |= numbers(columns, f"used_{name}_180d") > 0
     return np.asarray(found, dtype=bool)
+
+
+def may_have(columns: Columns, product: Product) -> Mask:
+    """Whether each customer is eligible for the product; the models score nobody else for it."""
+    return ~_may_not_have(columns, product)
 
 
 def removals(columns: Columns, product: Product, catalogue: Catalogue, policy: Policy) -> list[str]:
@@ -124,24 +119,17 @@ def _limits(where: str, section: Any, keys: tuple[str, ...]) -> dict[str, float]
     return {key: float(section[key]) for key in keys}
 
 
-def _already_held(columns: Columns, product: Product) -> Mask:
-    return np.asarray(numbers(columns, f"holds_{product.name}") > 0, dtype=bool)
+def _may_not_have(columns: Columns, product: Product) -> Mask:
+    """Not eligible; the one rule of `features.eligibility`, with bounds lifted to name its parts."""
+    names = (f"holds_{name}" for name in (product.name, *product.requires))
+    arrays: dict[str, Any] = {name: numbers(columns, name) for name in names}
+    arrays["age_years"] = numbers(columns, "age_years")
+    arrays["kind"] = np.array(words(columns, "kind"), dtype=str)
+    return ~eligible(arrays, product)
 
 
-def _requirement_missing(columns: Columns, product: Product) -> Mask:
-    if not product.requires:
-        return np.zeros(length(columns), dtype=bool)
-    held = [numbers(columns, f"holds_{name}") > 0 for name in product.requires]
-    return np.asarray(~np.any(held, axis=0), dtype=bool)
-
-
-def _outside_age(columns: Columns, product: Product) -> Mask:
-    """Bounds in whole years, both included; they bind persons, and an unknown age is outside."""
-    if product.min_age <= 0 and product.max_age >= 200:
-        return np.zeros(length(columns), dtype=bool)
-    age = numbers(columns, "age_years")
-    inside = (np.floor(age) >= product.min_age) & (np.floor(age) <= product.max_age)
-    return np.asarray((np.array(words(columns, "kind")) == "person") & ~inside, dtype=bool)
+def _ageless(product: Product) -> Product:
+    return replace(product, min_age=0, max_age=200)
 
 
 def _over(columns: Columns, name: str, limit: float) -> Mask:
@@ -172,9 +160,9 @@ RULES: Mapping[str, Callable[[Columns, _Offer], Mask]] = {
     "no_profiling_consent": lambda c, _: _without(c, "consent_profiling"),
     "no_marketing_consent": lambda c, _: _without(c, "consent_marketing"),
     # eligibility
-    "already_held": lambda c, o: _already_held(c, o.product),
-    "requirement_missing": lambda c, o: _requirement_missing(c, o.product),
-    "outside_age": lambda c, o: _outside_age(c, o.product),
+    "already_held": lambda c, o: _may_not_have(c, replace(_ageless(o.product), requires=())),
+    "requirement_missing": lambda c, o: _may_not_have(c, _ageless(o.product)),
+    "outside_age": lambda c, o: _may_not_have(c, o.product),
     # applicability
     "no_channel": lambda c, o: ~reachable(c, o.catalogue),
     # suitability

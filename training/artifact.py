@@ -1,6 +1,5 @@
 """A model on disk: LightGBM text, JSON calibration and feature contract, every byte under a hash."""
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from features.errors import CorruptError, InputError
-from features.home import write_whole_folder
+from training.sealed import json_bytes, read_sealed, write_sealed
 
 __all__ = ["Feature", "Head", "HeadKind", "Matrix", "Model", "load_model", "save_model"]
 
@@ -23,7 +22,6 @@ HeadKind = Literal["probability", "amount", "quantile"]
 Matrix = NDArray[np.float64]
 
 _FORMAT = 1
-_CURE = "cure: roll back to another version, or train again"
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Feature:
     unit: str
     protected: bool
 
-    def codes(self, values: Sequence[Any]) -> Matrix:
+    def codes(self, values: "Sequence[Any] | pd.Series[Any]") -> Matrix:
         """Values as float64, shape (n,); missing and unseen words become NaN.
 
         Raises
@@ -115,7 +113,7 @@ class Model:
                 return head
         raise InputError(f"model '{self.name}': no head '{name}'; it has {[h.name for h in self.heads]}")
 
-    def matrix(self, columns: Mapping[str, Sequence[Any]]) -> Matrix:
+    def matrix(self, columns: Mapping[str, Sequence[Any]] | pd.DataFrame) -> Matrix:
         """Columns by name to the contract's order, shape (n, n_features); missing values are NaN.
 
         `columns` may be a DataFrame; other columns in it are ignored.
@@ -180,13 +178,8 @@ def save_model(folder: Path, model: Model) -> str:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", head.name):
             raise InputError(f"head '{head.name}': letters, digits, _ and - only; cure: rename the product")
     files = {head.file: _text(head.booster).encode() for head in model.heads}
-    files["model.json"] = _json(_describe(model))
-    manifest = _json({"files": {name: _sha256(content) for name, content in files.items()}})
-    with write_whole_folder(folder) as part:
-        (part / "heads").mkdir()
-        for name, content in {**files, "manifest.json": manifest}.items():
-            (part / name).write_bytes(content)
-    return _sha256(manifest)
+    files["model.json"] = json_bytes(_describe(model))
+    return write_sealed(folder, files)
 
 
 def load_model(folder: Path, expected_sha256: str) -> Model:
@@ -200,10 +193,12 @@ def load_model(folder: Path, expected_sha256: str) -> Model:
     CorruptError
         If a file is missing, not listed or not as written, or the manifest is not the expected one.
     """
-    files = _verified(folder, expected_sha256)
+    files = read_sealed(folder, expected_sha256)
     about = json.loads(files["model.json"])
     if about["format"] != _FORMAT:
-        raise CorruptError(f"{folder}: format {about['format']}, this version reads {_FORMAT}; {_CURE}")
+        raise CorruptError(
+            f"{folder}: format {about['format']}, this version reads {_FORMAT}; cure: train again"
+        )
     features = tuple(
         Feature(**{**f, "levels": None if f["levels"] is None else tuple(f["levels"])})
         for f in about["features"]
@@ -214,28 +209,6 @@ def load_model(folder: Path, expected_sha256: str) -> Model:
     )
     keys = ("definition", "horizon_days", "gap_days", "currency", "training")
     return Model(name=about["model"], features=features, heads=heads, **{key: about[key] for key in keys})
-
-
-def _verified(folder: Path, expected_sha256: str) -> dict[str, bytes]:
-    path = folder / "manifest.json"
-    if not path.is_file():
-        raise CorruptError(f"{folder}: no manifest.json; {_CURE}")
-    manifest = path.read_bytes()
-    if _sha256(manifest) != expected_sha256:
-        raise CorruptError(f"{path}: not the manifest that was registered; {_CURE}")
-    listed: dict[str, str] = json.loads(manifest)["files"]
-    found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
-    strangers = sorted(found - set(listed) - {"manifest.json"})
-    if strangers:
-        raise CorruptError(f"{folder}: files that the manifest does not list: {strangers[:5]}; {_CURE}")
-    files: dict[str, bytes] = {}
-    for name, sha256 in listed.items():
-        if name not in found:
-            raise CorruptError(f"{folder / name}: missing; {_CURE}")
-        files[name] = (folder / name).read_bytes()
-        if _sha256(files[name]) != sha256:
-            raise CorruptError(f"{folder / name}: not the bytes that were written; {_CURE}")
-    return files
 
 
 def _describe(model: Model) -> dict[str, Any]:
@@ -258,12 +231,3 @@ def _describe(model: Model) -> dict[str, Any]:
 def _text(booster: lightgbm.Booster) -> str:
     # LightGBM writes the number of threads into the text, though the trees do not depend on it.
     return re.sub(r"(?m)^\[num_threads: \d+\]$", "[num_threads: 1]", booster.model_to_string())
-
-
-def _json(content: Any) -> bytes:
-    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return (text + "\n").encode()
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

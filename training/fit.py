@@ -1,7 +1,7 @@
 """From a training set to a calibrated model: pure, and the same bytes for the same rows and seed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import lightgbm
@@ -17,7 +17,10 @@ from training.datasets import TrainingSet
 from training.specs import ModelSpec
 from training.split import Split
 
-__all__ = ["FitLog", "Fitted", "fit"]
+__all__ = ["TOTAL", "FitLog", "Fitted", "fit"]
+
+TOTAL = "value"
+"""The label that the value model's parts add up to."""
 
 _QUANTILES = {"p10": 0.1, "p90": 0.9}
 
@@ -80,9 +83,7 @@ def fit(
         single product with too few is left out, and the log says why.
     """
     frame = training_set.frame
-    features = tuple(
-        _feature(f, frame[f.name].iloc[split.train]) for f in model_fields(training_set.fields)
-    )
+    features = tuple(_feature(f, frame[f.name].iloc[split.train]) for f in training_set.fields)
     contract = Model(
         name=spec.name,
         definition=spec.definition,
@@ -93,7 +94,9 @@ def fit(
         heads=(),
         training=_lineage(spec, training_set, split, seed),
     )
-    matrix = contract.matrix({f.name: frame[f.name] for f in features})
+    matrix = contract.matrix(frame)
+    params = {**spec.params, **_deterministic(threads, seed)}
+    data = _binned(matrix[split.train], features, params)
     log, heads = FitLog(), []
     for task in _tasks(spec, training_set):
         if reason := _too_few(spec, task, split):
@@ -101,19 +104,15 @@ def fit(
             tell(f"{spec.name}: no model for '{task.name}': {reason}")
             continue
         tell(f"{spec.name}: fitting '{task.name}'")
-        heads.append(_fit_head(spec, task, matrix, split, features, threads, seed))
         learned = task.target[split.train]
+        booster = lightgbm.train({**params, **_objective(task)}, _eligible(data, learned))
+        heads.append(_calibrated(task, booster, matrix[split.calibrate], task.target[split.calibrate]))
         log.rows[task.name] = int(np.isfinite(learned).sum())
         log.positives[task.name] = _positives(task, learned)
     if not heads or (log.refused and spec.name != "propensity"):
         reasons = "; ".join(f"{name}: {reason}" for name, reason in log.refused.items())
         raise RefusedError(f"model '{spec.name}' ({spec.definition}): {reasons}")
-    return Fitted(Model(**{**contract.__dict__, "heads": tuple(heads)}), log)
-
-
-def model_fields(fields: tuple[Field, ...]) -> tuple[Field, ...]:
-    """The fields that a model may see: for models by declaration, and never protected ones."""
-    return tuple(f for f in fields if f.use == "model" and not f.protected)
+    return Fitted(replace(contract, heads=tuple(heads)), log)
 
 
 def _feature(declared: Field, values: "pd.Series[Any]") -> Feature:
@@ -144,13 +143,11 @@ def _lineage(spec: ModelSpec, training_set: TrainingSet, split: Split, seed: int
 
 
 def _tasks(spec: ModelSpec, training_set: TrainingSet) -> list[_Task]:
-    targets = {name: training_set.frame[name].to_numpy(dtype=np.float64) for name in training_set.labels}
+    target = {name: training_set.frame[name].to_numpy(dtype=np.float64) for name in training_set.labels}
     if spec.name != "value":
-        return [_Task(name, "probability", target) for name, target in targets.items()]
-    total = np.sum(list(targets.values()), axis=0)
-    return [_Task(name, "amount", target) for name, target in targets.items()] + [
-        _Task(name, "quantile", total) for name in _QUANTILES
-    ]
+        return [_Task(name, "probability", target[name]) for name in training_set.labels]
+    parts = [_Task(name, "amount", target[name]) for name in training_set.labels if name != TOTAL]
+    return [*parts, *(_Task(name, "quantile", target[TOTAL]) for name in _QUANTILES)]
 
 
 def _positives(task: _Task, target: Matrix) -> int:
@@ -170,32 +167,25 @@ def _too_few(spec: ModelSpec, task: _Task, split: Split) -> str:
     held_out = task.target[split.calibrate]
     held_out = held_out[np.isfinite(held_out)]
     if task.kind == "probability" and not 0 < held_out.sum() < len(held_out):
-        return "held-out customers show one outcome only, so it cannot be calibrated; cure: import more history"
+        return "held-out customers show one outcome only; cure: import more history"
     return ""
 
 
-def _fit_head(
-    spec: ModelSpec,
-    task: _Task,
-    matrix: Matrix,
-    split: Split,
-    features: tuple[Feature, ...],
-    threads: int,
-    seed: int,
-) -> Head:
-    rows = split.train[np.isfinite(task.target[split.train])]
-    held_out = split.calibrate[np.isfinite(task.target[split.calibrate])]
-    params = {**spec.params, **_objective(task), **_deterministic(threads, seed)}
-    data = lightgbm.Dataset(
-        matrix[rows],
-        task.target[rows],
+def _binned(matrix: Matrix, features: tuple[Feature, ...], params: dict[str, Any]) -> lightgbm.Dataset:
+    """The training rows as LightGBM's bins, once for all heads; labels follow head by head."""
+    return lightgbm.Dataset(
+        matrix,
+        np.zeros(len(matrix)),
         feature_name=[f.name for f in features],
         categorical_feature=[i for i, f in enumerate(features) if f.levels is not None],
         params=params,
-    )
-    head = Head(task.name, task.kind, {}, lightgbm.train(params, data))
-    raw, actual = head.raw(matrix[held_out]), task.target[held_out]
-    return Head(task.name, task.kind, _calibration(task, raw, actual), head.booster)
+    ).construct()
+
+
+def _eligible(data: lightgbm.Dataset, target: Matrix) -> lightgbm.Dataset:
+    rows = np.flatnonzero(np.isfinite(target))
+    # Constructed before the labels are set: a lazy subset takes its parent's labels later.
+    return data.subset(rows).construct().set_label(target[rows])
 
 
 def _objective(task: _Task) -> dict[str, Any]:
@@ -216,10 +206,17 @@ def _deterministic(threads: int, seed: int) -> dict[str, Any]:
     }
 
 
-def _calibration(task: _Task, raw: Matrix, actual: Matrix) -> dict[str, float]:
+def _calibrated(task: _Task, booster: lightgbm.Booster, matrix: Matrix, target: Matrix) -> Head:
+    """The head with its correction fitted on held-out customers."""
+    held_out = np.isfinite(target)
+    raw = Head(task.name, task.kind, {}, booster).raw(matrix[held_out])
+    actual = target[held_out]
+    calibration: dict[str, float]
     if task.kind == "probability":
         slope, intercept = platt(raw, actual)
-        return {"slope": slope, "intercept": intercept}
-    if task.kind == "amount":
-        return {"shift": mean_shift(raw, actual)}
-    return {"shift": conformal_shift(raw, actual, _QUANTILES[task.name])}
+        calibration = {"slope": slope, "intercept": intercept}
+    elif task.kind == "amount":
+        calibration = {"shift": mean_shift(raw, actual)}
+    else:
+        calibration = {"shift": conformal_shift(raw, actual, _QUANTILES[task.name])}
+    return Head(task.name, task.kind, calibration, booster)

@@ -21,6 +21,10 @@ class Gates:
         Above this the model is taken for a leak, not for a success.
     slope
         Range of the calibration slope.
+    coverage
+        Range of the share of amounts that the test finds between P10 and P90.
+    max_lone_auc
+        Above this one feature alone gives the outcome away.
     max_loss
         How far discrimination may fall below the champion's.
     """
@@ -29,6 +33,8 @@ class Gates:
     min_auc: float = 0.60
     max_auc: float = 0.99
     slope: tuple[float, float] = (0.7, 1.4)
+    coverage: tuple[float, float] = (0.7, 0.9)
+    max_lone_auc: float = 0.98
     max_loss: float = 0.01
 
 
@@ -63,13 +69,13 @@ class ModelSpec:
 
 _PARAMS: Mapping[str, Any] = {
     "num_leaves": 15,
-    "learning_rate": 0.04,
+    "learning_rate": 0.06,
     "min_data_in_leaf": 40,
     "feature_fraction": 0.5,
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
     "lambda_l2": 5.0,
-    "num_iterations": 300,
+    "num_iterations": 200,
 }
 
 CHURN = ModelSpec("churn", "balance_attrition", horizon_days=180, gap_days=14, params=_PARAMS)

@@ -25,7 +25,7 @@ class Field:
     use
         `model` fields feed models; `decision` fields only policies and lists.
     protected
-        Never a model input, never a reason.
+        Never named as a reason. Gender is kept from the models altogether (`use="decision"`).
     label
         The words by which a reason names the feature.
     """

@@ -1,6 +1,8 @@
 """Check a folder of history tables against the contract, and say what is wrong and how to cure it."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
@@ -8,8 +10,8 @@ import duckdb
 from features.history.contract import TABLES, Table
 from features.history.engine import engine, literal, name_list, offenders
 from features.history.quality import Problem, QualityReport, TableQuality
-from features.history.rules import Rule, reference_rules, row_rules
-from features.history.structure import UNREADABLE, Opened, open_table
+from features.history.rules import Rule, plausible, reference_rules, row_rules
+from features.history.structure import OWN_ERRORS, READ_ERRORS, UNREADABLE, Opened, open_table
 from features.vocabulary import Catalogue
 
 __all__ = ["check_folder", "inspect"]
@@ -48,28 +50,44 @@ def inspect(
         open_table(connection, folder, table, scratch, required=table.required and stored is None)
         for table in TABLES
     ]
-    problems = [problem for one in opened for problem in one.problems]
-    usable = {one.table.name for one in opened if not one.problems}
-    if not problems and not any(one.present for one in opened):
+    if not any(one.present for one in opened):
         names = ", ".join(table.name for table in TABLES)
         cure = f"name a folder that holds tables of the contract ({names}) as .parquet or .csv"
-        problems.append(Problem(str(folder), "", "missing_table", 0, (), cure))
-    qualities = []
-    for one in opened:
-        if one.table.name not in usable:
-            continue
-        try:
-            problems += _unite(connection, one, stored)
-            if one.present:
-                quality, found = _check_rows(connection, one, catalogue, usable)
-                qualities.append(quality)
+        return QualityReport((), (Problem(str(folder), "", "missing_table", 0, (), cure),))
+    problems = [problem for one in opened for problem in one.problems]
+    usable = {one.table.name for one in opened if not one.problems}
+    qualities: list[TableQuality] = []
+
+    def unite(one: Opened) -> list[Problem]:
+        return _unite(connection, one, stored)
+
+    def check(one: Opened) -> list[Problem]:
+        if not one.present:
+            return []
+        quality, found = _check_rows(connection, one, catalogue, usable)
+        qualities.append(quality)
+        if one.table.required and stored is None and not quality.rows:
+            found.append(Problem(one.file, "", "no_rows", 0, (), "export the table with its rows"))
+        return found
+
+    for step in (unite, check):
+        for one in opened:
+            if one.table.name in usable:
+                found = _attempt(step, one)
                 problems += found
-                if one.table.required and stored is None and not quality.rows:
-                    problems.append(Problem(one.file, "", "no_rows", 0, (), "export the table with its rows"))
-        except duckdb.Error:
-            usable.discard(one.table.name)
-            problems.append(Problem(one.file, "", "unreadable", 0, (), UNREADABLE))
+                if any(problem.rule in ("unreadable", "no_rows") for problem in found):
+                    usable.discard(one.table.name)
     return QualityReport(tuple(qualities), tuple(problems))
+
+
+def _attempt(step: Callable[[Opened], list[Problem]], one: Opened) -> list[Problem]:
+    """Take a step on one table; damage inside its file shows only when its rows are read."""
+    try:
+        return step(one)
+    except OWN_ERRORS:
+        raise
+    except READ_ERRORS:
+        return [Problem(one.file, "", "unreadable", 0, (), UNREADABLE)]
 
 
 def _unite(connection: duckdb.DuckDBPyConnection, one: Opened, stored: Path | None) -> list[Problem]:
@@ -104,15 +122,17 @@ def _check_rows(
     """Run every rule on the rows of one table; those that need no other row share one scan."""
     table, source = one.table, f"SELECT * FROM new_{one.table.name}"
     names = [column.name for column in table.columns]
+    time = f'CAST("{table.time}" AS TIMESTAMPTZ)'
     rules = row_rules(table, catalogue, _currencies(connection, catalogue, usable))
     parts = [
         "count(*)",
-        f'CAST(min("{table.time}") AS TIMESTAMPTZ), CAST(max("{table.time}") AS TIMESTAMPTZ)',
+        *(f"{end}({time}) FILTER ({plausible(table.column(table.time))})" for end in ("min", "max")),
         *(f'count(*) - count("{name}")' for name in names),
         *(f"count_if({rule.broken})" for rule in rules),
     ]
-    row = connection.execute(f"SELECT {', '.join(parts)} FROM ({source})").fetchone() or ()
-    rows, first, last, *rest = row
+    [(rows, first, last, *rest)] = connection.execute(
+        f"SELECT {', '.join(parts)} FROM ({source})"
+    ).fetchall()
     nulls, broken = dict(zip(names, rest, strict=False)), rest[len(names) :]
     problems = []
     for rule, count in zip(rules, broken, strict=True):
@@ -144,9 +164,9 @@ def _found(connection: duckdb.DuckDBPyConnection, source: str, one: Opened, rule
 def _currencies(
     connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, usable: set[str]
 ) -> tuple[str, ...]:
-    """The reporting currency, then those with a rate."""
+    """The reporting currency, then those with a rate; none where the rates cannot be read."""
     if "rates" not in usable:
-        return (catalogue.currency,)
+        return ()
     found = connection.execute("SELECT DISTINCT currency FROM all_rates WHERE currency <> '' ORDER BY 1")
     others = (code for (code,) in found.fetchall() if code != catalogue.currency)
     return (catalogue.currency, *others)
@@ -154,9 +174,11 @@ def _currencies(
 
 def _gaps(connection: duckdb.DuckDBPyConnection, table: Table, source: str) -> tuple[str, ...]:
     """Months between the first and the last row that have no row, as YYYY-MM."""
-    month = f"date_trunc('month', \"{table.time}\")"
-    found = connection.execute(f"SELECT DISTINCT year(m) * 12 + month(m) - 1 FROM (SELECT {month} AS m FROM ({source}))")
-    months = {number for (number,) in found.fetchall() if number is not None}
+    day = f'epoch_us("{table.time}") // 86400000000'
+    where = plausible(table.column(table.time))
+    found = connection.execute(f"SELECT DISTINCT {day} FROM ({source}) WHERE {where}").fetchall()
+    days = (date(1970, 1, 1) + timedelta(days=number) for (number,) in found)
+    months = {day.year * 12 + day.month - 1 for day in days}
     if not months:
         return ()
     missing = (n for n in range(min(months), max(months)) if n not in months)

@@ -1,4 +1,4 @@
-"""What the import adds to a table, as SQL over the views that a check leaves: versions, order, conversion."""
+"""What the import adds to a table, as SQL: versions, order, conversion."""
 
 import duckdb
 
@@ -11,7 +11,7 @@ __all__ = ["sorted_select"]
 def sorted_select(connection: duckdb.DuckDBPyConnection, table: Table, currency: str) -> str:
     """SQL for the rows of `all_<table>` with their derived columns, in the order of storage.
 
-    Versions of one id are rare, so only ids in `repeated_<table>` go through a window; likewise
+    Versions of one id are rare, so only the ids in `repeated_<table>` go through a window; likewise
     only bookings in another currency than `currency`, the reporting one, look up a rate.
     """
     name, key, ids = table.name, name_list(table.key), name_list(table.id)
@@ -20,19 +20,45 @@ def sorted_select(connection: duckdb.DuckDBPyConnection, table: Table, currency:
         f"lead(known_at) OVER (PARTITION BY {ids} ORDER BY known_at) AS known_until "
         f"FROM all_{name} SEMI JOIN repeated_{name} USING ({ids})"
     )
-    joined = f"SELECT * FROM all_{name} LEFT JOIN versions_{name} USING ({key}) ORDER BY {_order(table)}"
+    joins = f"LEFT JOIN versions_{name} USING ({key})"
+    columns = name_list([*(column.name for column in table.columns), "known_until"])
     if name != "transactions":
-        return joined
-    _find_rates(connection, currency)
-    columns = name_list([c.name for c in table.columns])
-    money = ", ".join(
-        f"CAST(round({amount} * coalesce(rate, 1)) AS BIGINT) AS {converted}"
-        for amount, converted in (("amount", "amount_reporting"), ("balance_after", "balance_reporting"))
+        return f"SELECT {columns} FROM all_{name} {joins} ORDER BY {_order(table)}"
+    _find_rates(connection, table, currency)
+    ordered = (
+        f"SELECT * FROM all_{name} {joins} LEFT JOIN conversions USING ({key}) ORDER BY {_order(table)}"
     )
-    return joined, columns, money
+    return (
+        f"SELECT {columns}, row_number() OVER () - 1 AS seq, {_converted('amount')} AS amount_reporting, "
+        f"{_converted('balance_after')} AS balance_reporting FROM ({ordered})"
+    )
+
+
+def _find_rates(connection: duckdb.DuckDBPyConnection, table: Table, currency: str) -> None:
+    """Make `conversions`: the rate of each foreign booking, the newest that was known at its time.
+
+    A rate holds from its date, or from when it was known if that is later. A late correction of an
+    older day does not displace the rate of a newer one.
+    """
+    known = "greatest(CAST(date AS TIMESTAMPTZ), known_at)"
+    key = name_list(table.key)
+    connection.execute(
+        "CREATE TABLE rates_in_force AS SELECT currency, since, rate FROM ("
+        f"SELECT *, {known} AS since, max(date) OVER (PARTITION BY currency ORDER BY {known}) AS newest "
+        "FROM all_rates) WHERE date = newest "
+        "QUALIFY row_number() OVER (PARTITION BY currency, since ORDER BY known_at DESC) = 1;"
+        f"CREATE TABLE conversions AS SELECT {key}, rate FROM "
+        f'(SELECT {key}, currency, "at" FROM all_transactions WHERE currency <> {literal(currency)}) b '
+        'ASOF JOIN rates_in_force r ON b.currency = r.currency AND b."at" >= r.since'
+    )
+
+
+def _converted(cents: str) -> str:
+    """Cents of the reporting currency, half a cent rounded away from zero; untouched if not foreign."""
+    return f"CASE WHEN rate IS NULL THEN {cents} ELSE CAST(round({cents} * rate) AS BIGINT) END"
 
 
 def _order(table: Table) -> str:
-    names = ["customer_id", table.time, *table.key]
-    known = [name for name in dict.fromkeys(names) if name in {c.name for c in table.columns}]
-    return name_list(known if table.name != "rates" else table.key)
+    names = {column.name for column in table.columns}
+    first = ("customer_id", table.time) if "customer_id" in names else ()
+    return name_list(tuple(dict.fromkeys((*first, *table.key))))

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from features.catalogue import load_catalogue, shipped_catalogue
-from features.errors import ConfigError, InputError, NotReadyError
+from features.errors import ConfigError, InputError
 from features.history.check import inspect
 from features.history.contract import TABLES, Table
 from features.history.derive import sorted_select
@@ -74,8 +74,8 @@ def import_folder(
     """
     stored = home.history if append else None
     manifest = read_json(home.history / "manifest.json", "import without --append first") if append else {}
-    home.path.mkdir(parents=True, exist_ok=True)
-    with engine(threads, memory, near=home.path) as (connection, scratch):
+    near = next(folder for folder in (home.path, *home.path.absolute().parents) if folder.is_dir())
+    with engine(threads, memory, near=near) as (connection, scratch):
         raw, sold = _catalogue(home, catalogue, scratch)
         tell(f"checking {source}")
         report = inspect(connection, source, sold, scratch, stored)
@@ -119,11 +119,9 @@ def _write_sorted(
         f"COPY ({select}) TO {literal(path)} "
         f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP})"
     )
-    span = connection.execute(
-        f'SELECT count(*), CAST(min("{table.time}") AS TIMESTAMPTZ), CAST(max("{table.time}") AS TIMESTAMPTZ) '
-        f"FROM read_parquet({literal(path)})"
-    ).fetchone()
-    rows, first, last = span or (0, None, None)
+    time = f'CAST("{table.time}" AS TIMESTAMPTZ)'
+    span = f"SELECT count(*), min({time}), max({time}) FROM read_parquet({literal(path)})"
+    [(rows, first, last)] = connection.execute(span).fetchall()
     return {
         "rows": rows,
         "first": first.isoformat() if first else None,

@@ -1,15 +1,16 @@
-"""What rows of a well-formed table must keep, as pure SQL: a predicate that is true where a rule is broken."""
+"""What rows of a well-formed table must keep: SQL predicates that are true where a rule is broken."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from features.history.contract import Column, Table
 from features.history.engine import literal, word_list
+from features.history.tables import SQL
 from features.vocabulary import Catalogue
 
-__all__ = ["Rule", "reference_rules", "row_rules"]
+__all__ = ["Rule", "plausible", "reference_rules", "row_rules"]
 
-_FIRST_YEAR, _LAST_YEAR = 1500, 2199
+_FIRST, _AFTER = "1500-01-01", "2200-01-01"
 """No date of a living bank lies outside; what does is a typing error or a missing-value code."""
 
 
@@ -33,14 +34,14 @@ def row_rules(table: Table, catalogue: Catalogue, currencies: Sequence[str]) -> 
     Parameters
     ----------
     currencies
-        Codes that can be converted: the reporting currency and those with a rate.
+        Codes that can be converted: the reporting currency and those with a rate; empty if unknown.
     """
     rules = [rule for column in table.columns for rule in _column_rules(column)]
     if any(column.name == "product" for column in table.columns):
         broken = f"product NOT IN {word_list(tuple(catalogue.products))}"
         cure = f"add the product to catalogue.toml, or use one of: {', '.join(catalogue.products)}"
         rules.append(Rule("product", "unknown_product", broken, cure))
-    if table.name == "transactions":
+    if table.name == "transactions" and currencies:
         broken = f"currency NOT IN {word_list(currencies)}"
         cure = f"add its rates to {catalogue.currency} to the table 'rates'; known: {', '.join(currencies)}"
         rules.append(Rule("currency", "unknown_currency", broken, cure))
@@ -67,11 +68,19 @@ def reference_rules(table: Table, catalogue: Catalogue) -> tuple[Rule, ...]:
         )
         cure = "add the holding of this customer to 'holdings', or book on one that is there"
         rules.append(Rule("holding_id", "orphan", broken, cure, "holdings"))
-        first = "(SELECT min(greatest(r.date, r.known_at)) FROM all_rates r WHERE r.currency = source.currency)"
+        first = (
+            "(SELECT min(greatest(r.date, r.known_at)) FROM all_rates r WHERE r.currency = source.currency)"
+        )
         broken = f'currency <> {literal(catalogue.currency)} AND "at" < {first}'
         cure = "add the earlier rates to 'rates', with the day on which each was known"
         rules.append(Rule("currency", "no_rate_yet", broken, cure, "rates"))
     return tuple(rules)
+
+
+def plausible(column: Column) -> str:
+    """SQL that is true where a timestamp or date may be one of a bank."""
+    kind = SQL[column.type]
+    return f'"{column.name}" >= {kind} {literal(_FIRST)} AND "{column.name}" < {kind} {literal(_AFTER)}'
 
 
 def _column_rules(column: Column) -> Iterator[Rule]:
@@ -83,9 +92,10 @@ def _column_rules(column: Column) -> Iterator[Rule]:
         cure = f"use one of: {', '.join(column.allowed)}"
         yield Rule(column.name, "not_allowed", f"{name} NOT IN {word_list(column.allowed)}", cure)
     if column.type in ("timestamp", "date"):
-        broken = f"year({name}) NOT BETWEEN {_FIRST_YEAR} AND {_LAST_YEAR}"
-        cure = f"write a date of the years {_FIRST_YEAR} to {_LAST_YEAR}, or leave it empty where that is allowed"
-        yield Rule(column.name, "out_of_range", broken, cure)
+        cure = f"write a date from {_FIRST} to before {_AFTER}" + (
+            ", or leave it empty" if column.nullable else ""
+        )
+        yield Rule(column.name, "out_of_range", f"NOT ({plausible(column)})", cure)
     limits = [f"{name} < {column.low}"] if column.low is not None else []
     limits += [f"{name} > {column.high}"] if column.high is not None else []
     limits += [f"NOT isfinite({name})"] if column.type == "float64" else []

@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 
 from features.history import text
 from features.history.contract import Column, Table
-from features.history.engine import literal, name_list, offenders
+from features.history.engine import literal, offenders
 from features.history.quality import Problem
 from features.history.tables import ARROW, SQL, derived, find_files
 
-__all__ = ["UNREADABLE", "Opened", "open_table"]
+__all__ = ["OWN_ERRORS", "READ_ERRORS", "UNREADABLE", "Opened", "open_table"]
 
 _SECRETS = re.compile(
     r"(^|_)(pin|puk|cvv2?|cvc2?|otp|iris|retina|secret|passcode|passwd|pwd)(_|$)"
@@ -23,6 +23,18 @@ _SECRETS = re.compile(
     re.IGNORECASE,
 )
 UNREADABLE = "export the whole file again; it must be parquet, or comma-separated UTF-8 with a header line"
+"""The cure of a file that cannot be read."""
+
+OWN_ERRORS = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.OutOfMemoryException,
+    duckdb.ParserException,
+)
+"""What DuckDB raises for our mistakes or the machine's limits; to be caught before `READ_ERRORS`."""
+
+READ_ERRORS = (duckdb.Error, pa.ArrowException, OSError, UnicodeDecodeError)
+"""What reading an empty, truncated or damaged file raises."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +74,9 @@ def open_table(
         if files[0].suffix == ".csv":
             return _open_csv(connection, files[0], opened, scratch)
         return _open_parquet(connection, files[0], opened)
-    except (duckdb.Error, pa.ArrowException, OSError, UnicodeDecodeError):
+    except OWN_ERRORS:
+        raise
+    except READ_ERRORS:
         unreadable = Problem(opened.file, "", "unreadable", 0, (), UNREADABLE)
         return replace(opened, problems=(unreadable,))
 
@@ -110,8 +124,10 @@ def _check_names(opened: Opened, names: Sequence[str]) -> Opened:
             cure = f"add it as {column.type}" + (", empty where unknown" if column.nullable else "")
             problems.append(Problem(opened.file, column.name, "missing_column", 0, (), cure))
     folded = [name.lower() for name in names]
-    for name in sorted({name for name in folded if folded.count(name) > 1}):
-        problems.append(Problem(opened.file, name, "repeated_column", 0, (), "keep one of them"))
+    problems += [
+        Problem(opened.file, name, "repeated_column", 0, (), "keep one of them")
+        for name in sorted({name for name in folded if folded.count(name) > 1})
+    ]
     ignored = tuple(name for name in names if name not in contract and name not in derived(opened.table))
     for name in ignored:
         if _SECRETS.search(re.sub(r"(?<=[a-z0-9])(?=[A-Z])|\W", "_", name)):

@@ -1,4 +1,4 @@
-"""The contract's tables as files: one `<table>.parquet` or `<table>.csv` each, with the contract's types."""
+"""The contract's tables as files, one parquet or CSV file each, with the contract's types."""
 
 from pathlib import Path
 

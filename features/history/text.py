@@ -82,7 +82,7 @@ def _faults(column: Column) -> tuple[tuple[str, str], ...]:
         "cents": ("not_cents", matches(r"[+-]?\d*[.,]\d+")),
         "timestamp": ("naive", matches(_NAIVE)),
     }
-    misfit = f"NOT ({fits[column.type]})"
+    misfit = f"{name} IS NOT NULL AND NOT ({fits[column.type]})"
     if column.type not in special:
         return (("wrong_type", misfit),)
     rule, test = special[column.type]

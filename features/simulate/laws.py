@@ -5,6 +5,8 @@ of app and web, complaints) and a part that no column shows, so that a good mode
 no model ranks perfectly. Probabilities are for the month that begins.
 """
 
+from importlib.resources import as_file, files
+
 import numpy as np
 
 from features.catalogue import load_catalogue
@@ -35,41 +37,39 @@ __all__ = [
     "takeup",
 ]
 
-_INTERCEPT = np.array([-9.0, -6.0, -6.0, -6.0, -6.0, -6.0, -6.0])
-_PULL = np.array([0.0, 0.75, 0.8, 1.0, 0.7, 0.9, 1.1])
+_INTERCEPT = np.array([-9.0, -6.1, -5.5, -5.0, -5.9, -6.1, -5.7])
+_PULL = np.array([0.0, 0.45, 0.30, 0.40, 0.40, 0.55, 0.45])
 """What a contact adds to the log-odds of taking up, for each product."""
 
 
 def shipped() -> Catalogue:
     """What the simulated bank sells: the catalogue that every new bank starts from."""
-    from importlib.resources import as_file, files
-
     with as_file(files("features").joinpath("catalogue.toml")) as path:
         return load_catalogue(path)
 
 
 def sigmoid(x: Array) -> Array:
     """The logistic curve."""
-    return 1.0 / (1.0 + np.exp(-x))
+    return np.asarray(1.0 / (1.0 + np.exp(-x)))
 
 
 def deposits(world: World) -> Array:
     """Current and savings balances in thousands of the reporting currency, at least 0; (n,)."""
-    return np.maximum(world.state.balance[:, [CURRENT, SAVINGS]].sum(axis=1), 0) / 1e5
+    return np.asarray(np.maximum(world.state.balance[:, [CURRENT, SAVINGS]].sum(axis=1), 0) / 1e5)
 
 
 def onset_hazard(world: World) -> Array:
     """P(begins to part from the bank); parting takes months and shows before it ends."""
     s, p = world.state, world.people
     tenure = (world.clock.start - p.joined) / (365.25 * 86_400_000_000)
-    x = -4.85 + 1.6 * (s.complaint >= 0) - 0.40 * (s.mood - 7.0) + 0.7 * (tenure < 2.0)
+    x = -4.95 + 1.6 * (s.complaint >= 0) - 0.40 * (s.mood - 7.0) + 0.7 * (tenure < 2.0)
     return sigmoid(x + 0.6 * ~p.primary - 0.22 * (world.held.sum(axis=1) - 3))
 
 
 def leave_hazard(world: World) -> Array:
     """P(closes everything)."""
     s = world.state
-    x = -6.1 + 4.9 * s.drift + 0.7 * (s.complaint >= 0) - 0.2 * (world.held.sum(axis=1) - 3)
+    x = -6.25 + 4.9 * s.drift + 0.7 * (s.complaint >= 0) - 0.2 * (world.held.sum(axis=1) - 3)
     return sigmoid(x - 0.3 * (s.mood - 7.0))
 
 
@@ -77,7 +77,7 @@ def attrition_hazard(world: World) -> Array:
     """P(begins to move balances to another bank), of those who do not yet."""
     s, p = world.state, world.people
     rich = np.log1p(deposits(world))
-    x = -6.6 + 0.55 * rich + 1.2 * (p.digital - 0.5) + 1.5 * s.drift - 0.3 * (s.mood - 7.0)
+    x = -7.15 + 0.55 * rich + 1.2 * (p.digital - 0.5) + 1.5 * s.drift - 0.3 * (s.mood - 7.0)
     return np.where(s.flight, 0.0, sigmoid(x + 0.5 * ~p.primary))
 
 
@@ -90,12 +90,18 @@ def scores(world: World) -> Array:
     earn = np.log(np.maximum(s.income, 10_000) / 220_000)
     app = 2.0 * (p.digital - 0.5)
     out = np.zeros(held.shape)
-    out[:, SAVINGS] = 1.2 * rich + 1.3 * s.windfall + 0.7 * app - 0.02 * (age - 40)
+    out[:, SAVINGS] = 1.4 * rich + 1.3 * s.windfall + 1.0 * app - 0.02 * (age - 40)
     out[:, CARD] = 1.1 * app + 0.9 * earn - 1.2 * ((age - 34) / 22) ** 2 + 0.5 * p.primary
-    out[:, LOAN] = 1.0 * s.moved - 1.1 * rich - 1.2 * ((age - 38) / 17) ** 2 + 0.5 * earn + 0.5 * held[:, CARD]
+    out[:, LOAN] = (
+        1.0 * s.moved - 1.1 * rich - 1.2 * ((age - 38) / 17) ** 2 + 0.5 * earn + 0.5 * held[:, CARD]
+    )
     out[:, ORDER] = 1.3 * app + 0.8 * p.business + 1.0 * s.moved + 0.9 * p.primary - 0.03 * (age - 45)
-    out[:, INVESTMENT] = 1.2 * rich + 0.9 * earn + 1.2 * s.windfall - 0.8 * ((age - 48) / 18) ** 2 + 0.5 * app
-    out[:, INSURANCE] = 1.8 * s.moved + 0.9 * earn - 1.2 * ((age - 44) / 18) ** 2 + 0.8 * held[:, LOAN] + 0.4 * rich
+    out[:, INVESTMENT] = (
+        1.2 * rich + 0.9 * earn + 1.2 * s.windfall - 0.8 * ((age - 48) / 18) ** 2 + 0.5 * app
+    )
+    out[:, INSURANCE] = (
+        1.8 * s.moved + 0.9 * earn - 1.2 * ((age - 44) / 18) ** 2 + 0.8 * held[:, LOAN] + 0.4 * rich
+    )
     return out + p.taste
 
 
@@ -128,7 +134,7 @@ def contact_effect(world: World, channel: Array) -> Array:
     personal = np.isin(channel, [CHANNELS.index("call"), CHANNELS.index("branch")])
     each = 0.35 * (channel == p.preferred) + 0.25 * personal - 0.35 * s.pressed
     each = each - 1.8 * (s.complaint >= 0) + 0.5 * (45.0 - np.clip(world.age, 20, 80)) / 25.0
-    return _PULL + each[:, None] + 0.15 * (s.mood[:, None] - 7.0)
+    return np.asarray(_PULL + each[:, None] + 0.15 * (s.mood[:, None] - 7.0))
 
 
 def opt_out(world: World) -> Array:

@@ -40,7 +40,7 @@ def split(totals: Array, counts: Array, weights: Array) -> Array:
     parts = np.diff(reached, prepend=0)
     first = (np.cumsum(counts) - counts)[counts > 0]
     parts[first] = reached[first]
-    return np.maximum(parts, 0)
+    return np.asarray(parts)
 
 
 def convert(cents: Array, rate: float) -> Array:

@@ -95,7 +95,7 @@ def _people(rng: np.random.Generator, n: int, months: int, clock: Clock) -> tupl
             partner=partner,
             digital=digital,
             cash=np.clip(rng.gamma(4.0, 0.25, n) * (1.3 - 0.6 * digital), 0.05, 3.0),
-            thrift=rng.lognormal(0.55, 0.7, n),
+            thrift=rng.lognormal(0.62, 0.6, n),
             primary=rng.random(n) < 0.78,
             dollars=rng.random(n) < 0.15,
             taste=rng.normal(0, 0.45, (n, len(PRODUCTS))),
@@ -118,7 +118,9 @@ def _occupation(rng: np.random.Generator, business: Array, age: Array) -> Array:
 
 
 def _preferred(rng: np.random.Generator, digital: Array) -> Array:
-    modern = rng.choice([CHANNELS.index(c) for c in ("app", "web", "email")], len(digital), p=[0.5, 0.2, 0.3])
+    modern = rng.choice(
+        [CHANNELS.index(c) for c in ("app", "web", "email")], len(digital), p=[0.5, 0.2, 0.3]
+    )
     classic = rng.choice([CHANNELS.index(c) for c in ("branch", "call", "mail")], len(digital))
     chosen = np.where(rng.random(len(digital)) < digital, modern, classic)
     return np.where(rng.random(len(digital)) < 0.15, -1, chosen)

@@ -7,23 +7,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.history.contract import BY_NAME, Table
+from features.history.contract import BY_NAME
+from features.history.tables import arrow_schema
 from features.simulate.money import Array
 from features.simulate.randomness import DAY
 
-__all__ = ["NOTHING", "Rows", "arrow_schema", "as_table", "numbered", "stamps", "words"]
+__all__ = ["NOTHING", "Rows", "as_table", "numbered", "stamps", "words"]
 
 NOTHING = -1
 """The code of an absent word, id, time or amount."""
 
-_TYPES = {
-    "string": pa.string(),
-    "cents": pa.int64(),
-    "float64": pa.float64(),
-    "bool": pa.bool_(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-    "date": pa.date32(),
-}
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 
 class Rows:
@@ -46,11 +40,6 @@ class Rows:
         return {name: np.concatenate([part[name] for part in self._parts]) for name in names}
 
 
-def arrow_schema(table: Table) -> pa.Schema:
-    """The contract's types in Arrow."""
-    return pa.schema([pa.field(c.name, _TYPES[c.type], c.nullable) for c in table.columns])
-
-
 def numbered(prefix: str, numbers: Array, width: int) -> pa.Array:
     """Ids such as C000123; NOTHING is null."""
     text = pc.utf8_lpad(pa.array(numbers, mask=numbers < 0).cast(pa.string()), width, "0")
@@ -64,7 +53,7 @@ def words(codes: Array, vocabulary: Sequence[str]) -> pa.Array:
 
 def stamps(times: Array) -> pa.Array:
     """Microseconds since 1970 as UTC timestamps; NOTHING is null."""
-    return pa.array(times, pa.int64(), mask=times == NOTHING).cast(_TYPES["timestamp"])
+    return pa.array(times, pa.int64(), mask=times == NOTHING).cast(_TIMESTAMP)
 
 
 def as_table(name: str, columns: Mapping[str, Any]) -> pa.Table:
@@ -80,9 +69,9 @@ def as_table(name: str, columns: Mapping[str, Any]) -> pa.Table:
 
 
 def _plain(values: Array, column: pa.Field) -> pa.Array:
-    if column.type == _TYPES["timestamp"]:
+    if column.type == _TIMESTAMP:
         return stamps(values)
-    if column.type == _TYPES["date"]:
+    if column.type == pa.date32():
         return pa.array((values // DAY).astype(np.int32)).cast(pa.date32())
     if column.type == pa.float64():
         return pa.array(values, mask=np.isnan(values))

@@ -1,9 +1,11 @@
 """The simulated bank's whole state, and its one file on disk."""
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -197,5 +199,5 @@ def load_world(path: Path) -> World:
         clock = Clock(*(int(v) for v in arrays["clock"]))
         people = People(**{f.name: arrays[f.name] for f in fields(People)})
         return World(clock, people, State(**{f.name: arrays[f.name] for f in fields(State)}))
-    except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
+    except (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile, zlib.error) as error:
         raise CorruptError(f"{path}: damaged; cure: run `tenure simulate` again") from error

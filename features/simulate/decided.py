@@ -1,0 +1,123 @@
+"""Decisions from outside the world: which customers were to be contacted, and what came of it."""
+
+import csv
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from features.errors import InputError, first_five
+from features.home import write_whole
+from features.simulate.contacts import RESPONSES, Approach
+from features.simulate.money import Array
+from features.simulate.output import customer_ids
+from features.simulate.randomness import DAY, stream
+from features.simulate.rows import NOTHING
+from features.simulate.step import MonthRows
+from features.simulate.world import OFFERED, PRODUCTS, World
+from features.vocabulary import CHANNELS
+
+__all__ = ["Decided", "read_contacts", "write_outcomes"]
+
+_COLUMNS = ("decision_id", "customer_id", "product", "channel", "contacted")
+_HEADER = ("outcome_id", "decision_id", "customer_id", "at", "kind", "known_at")
+_SAID = {"accepted", "refused", "opted_out"}
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Decisions by customer, arrays of shape (decisions,); `approach` holds the contacted alone."""
+
+    decision: tuple[str, ...]
+    who: Array
+    product: Array
+    approach: Approach
+    spared: Array
+
+
+def read_contacts(contacts: Any, world: World) -> Decided:
+    """Check an Arrow table or DataFrame of decisions and find its customers in the world.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, a customer, product or channel unknown, or a customer named twice.
+    """
+    table = contacts if isinstance(contacts, pa.Table) else pa.Table.from_pandas(contacts)
+    if missing := [c for c in _COLUMNS if c not in table.column_names]:
+        raise InputError(f"contacts: column '{missing[0]}' is missing; cure: give {', '.join(_COLUMNS)}")
+    rows = {name: table[name].to_pylist() for name in _COLUMNS}
+    who = _look_up(
+        "customer_id", rows["customer_id"], customer_ids(np.arange(world.size)).to_pylist(), rows
+    )
+    product = _look_up("product", rows["product"], list(PRODUCTS), rows)
+    if not np.isin(product, OFFERED).all():
+        wrong = [c for c, p in zip(rows["customer_id"], product, strict=True) if p not in OFFERED]
+        raise InputError(
+            f"contacts: product that is not offered, for {first_five(wrong)}; cure: leave it out"
+        )
+    channel = _look_up("channel", rows["channel"], list(CHANNELS), rows)
+    if len(np.unique(who)) != len(who):
+        named, times = np.unique(rows["customer_id"], return_counts=True)
+        twice = first_five(named[times > 1])
+        raise InputError(
+            f"contacts: customer_id named twice: {twice}; cure: one decision for each customer"
+        )
+    approach, spared = _approach(world, who, product, channel, np.array(rows["contacted"], bool))
+    return Decided(tuple(str(d) for d in rows["decision_id"]), who, product, approach, spared)
+
+
+def _look_up(column: str, given: list[str], known: list[str], rows: dict[str, list[Any]]) -> Array:
+    code = {word: i for i, word in enumerate(known)}
+    found = [code.get(word, NOTHING) for word in given]
+    if unknown := [c for c, f in zip(rows["customer_id"], found, strict=True) if f < 0]:
+        raise InputError(
+            f"contacts: unknown {column} for {first_five(unknown)}; cure: correct or leave out"
+        )
+    return np.array(found, np.int64)
+
+
+def _approach(
+    world: World, who: Array, product: Array, channel: Array, contacted: Array
+) -> tuple[Approach, Array]:
+    n, clock = world.size, world.clock
+    spared = np.zeros(n, bool)
+    spared[who] = True
+    reached = who[contacted & world.state.live[who]]
+    rows = contacted & world.state.live[who]
+    u = stream(clock.seed, clock.month, "decided").random(n)
+    slot, by, at = (np.full(n, NOTHING, np.int64) for _ in range(3))
+    slot[reached], by[reached] = product[rows], channel[rows]
+    at[reached] = clock.start + (u[reached] * 4 * DAY).astype(np.int64)
+    return Approach(slot, by, at), spared
+
+
+def write_outcomes(path: Path, decided: Decided, months: list[MonthRows]) -> None:
+    """Write what came of each decision: contact and answer of the contacted, purchases of everybody."""
+    lines: list[tuple[str, ...]] = []
+    first = months[0].choices
+    for decision, who, product in zip(decided.decision, decided.who, decided.product, strict=True):
+        events: list[tuple[str, int]] = []
+        if decided.approach.product[who] >= 0:
+            events.append(("shown", int(decided.approach.at[who])))
+            said = RESPONSES[int(first.response[who])]
+            if said in _SAID:
+                events.append((said, int(first.answered[who])))
+        opened = [int(m.choices.bought[who, product]) for m in months]
+        events += [("bought", at) for at in opened if at >= 0][:1]
+        customer = f"C{who:06d}"
+        for kind, at in events:
+            lines.append((f"{decision}-{kind}", decision, customer, _iso(at), kind, _iso(at)))
+    with write_whole(path) as part, part.open("w", newline="") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(_HEADER)
+        writer.writerows(lines)
+
+
+def _iso(at: int) -> str:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)).isoformat(
+        timespec="microseconds"
+    )

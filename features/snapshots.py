@@ -1,0 +1,163 @@
+"""Snapshots of every feature: one parquet file a moment, one generation at a time."""
+
+import calendar
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pandas as pd
+
+from features.catalogue import load_catalogue
+from features.compute import feature_table, spine_of
+from features.errors import InputError, NotReadyError, RefusedError
+from features.families import all_families
+from features.history.cut import cut_history
+from features.history.read import connect
+from features.home import Home, read_json, write_whole_folder, write_whole_json
+from features.settings import Settings
+from features.vocabulary import AS_OF, CREATED, CUSTOMER_ID
+
+__all__ = ["Generation", "build_snapshots", "current_generation", "read_snapshot"]
+
+_BUILD = "run `tenure features build --as-of DATE`"
+_SQL_TYPES = {"int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR"}
+MIN_OBSERVED_DAYS = 180
+MAX_SILENT_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One build of the features; `snapshots` in rising order, the last one is `as_of`."""
+
+    name: str
+    as_of: datetime
+    snapshots: tuple[datetime, ...]
+
+
+def build_snapshots(
+    home: Home,
+    as_of: datetime,
+    months: int,
+    settings: Settings,
+    tell: Callable[[str], None],
+    every: int = 1,
+) -> Generation:
+    """Compute every feature at as_of and at earlier snapshots, `every` months apart, `months` back.
+
+    The new generation takes the place of the old one whole; a kill leaves the old one.
+
+    Raises
+    ------
+    InputError
+        If as_of is not a UTC midnight, or months is negative.
+    RefusedError
+        If history ends long before as_of, or begins less than 180 days before it.
+    """
+    if (
+        as_of.tzinfo is None
+        or as_of.astimezone(UTC).time() != datetime.min.time()
+        or months < 0
+        or every < 1
+    ):
+        raise InputError(
+            "as_of must be a UTC midnight, months at least 0, every at least 1: "
+            f"got {as_of}, {months}, {every}"
+        )
+    families = all_families(load_catalogue(home.catalogue))
+    connection = connect(home, settings.threads, settings.memory)
+    first, last = _span(connection)
+    if as_of - last > timedelta(days=MAX_SILENT_DAYS):
+        raise RefusedError(
+            f"history ends {last:%Y-%m-%d}, more than {MAX_SILENT_DAYS} days before "
+            f"as_of {as_of:%Y-%m-%d}; cure: import newer history, or build at an earlier as_of"
+        )
+    moments = [
+        m for m in _months_back(as_of, months, every) if m - first >= timedelta(days=MIN_OBSERVED_DAYS)
+    ]
+    if as_of not in moments:
+        raise RefusedError(
+            f"history begins {first:%Y-%m-%d}: features need {MIN_OBSERVED_DAYS} days before as_of; "
+            f"cure: choose an as_of after {first + timedelta(days=MIN_OBSERVED_DAYS):%Y-%m-%d}"
+        )
+    generation = Generation(_next_name(home, as_of), as_of, tuple(moments))
+    with write_whole_folder(home.offline) as folder:
+        for number, moment in enumerate(moments, 1):
+            tell(f"features at {moment:%Y-%m-%d} ({number} of {len(moments)})")
+            _write_snapshot(connection, moment, families, folder / f"{moment:%Y-%m-%d}.parquet")
+        write_whole_json(folder / "generation.json", _as_json(generation))
+    return generation
+
+
+def _write_snapshot(connection: Any, moment: datetime, families: Any, path: Path) -> None:
+    cut = cut_history(connection, moment)
+    table = feature_table(cut, spine_of(cut), families)
+    # Features of a snapshot look at nothing known later than as_of, so they could exist by then.
+    table = table.mutate(**{CREATED: table[AS_OF]}).order_by(CUSTOMER_ID)
+    # DuckDB sums integers into 128 bits and would write them as floats: say the declared types.
+    types = {f.name: _SQL_TYPES[f.dtype] for family in families for f in family.fields}
+    columns = [f'CAST("{c}" AS {types[c]}) AS "{c}"' if c in types else f'"{c}"' for c in table.columns]
+    select = f"SELECT {', '.join(columns)} FROM ({connection.compile(table)})"
+    connection.raw_sql(f"COPY ({select}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
+
+
+def _span(connection: ibis.BaseBackend) -> tuple[datetime, datetime]:
+    known = connection.table("transactions")
+    first, last = known.aggregate(first=known.at.min(), last=known.known_at.max()).to_pandas().iloc[0]
+    return first.to_pydatetime(), last.to_pydatetime()
+
+
+def _months_back(as_of: datetime, months: int, every: int = 1) -> list[datetime]:
+    """as_of and the same day of earlier months (the last day where a month is shorter), rising.
+
+    >>> [f"{m:%m-%d}" for m in _months_back(datetime(2024, 3, 31, tzinfo=UTC), 2)]
+    ['01-31', '02-29', '03-31']
+    """
+    moments = []
+    for back in reversed(range(0, months + 1, every)):
+        year, month = divmod(as_of.year * 12 + as_of.month - 1 - back, 12)
+        day = min(as_of.day, calendar.monthrange(year, month + 1)[1])
+        moments.append(as_of.replace(year=year, month=month + 1, day=day))
+    return moments
+
+
+def _next_name(home: Home, as_of: datetime) -> str:
+    """`<as_of>.<n>`: n counts the builds of the same as_of."""
+    try:
+        before = current_generation(home).name
+    except NotReadyError:
+        before = ""
+    day, _, number = before.rpartition(".")
+    return f"{as_of:%Y-%m-%d}.{int(number) + 1 if day == f'{as_of:%Y-%m-%d}' else 1}"
+
+
+def _as_json(generation: Generation) -> dict[str, Any]:
+    return {
+        "name": generation.name,
+        "as_of": generation.as_of.isoformat(),
+        "snapshots": [s.isoformat() for s in generation.snapshots],
+    }
+
+
+def current_generation(home: Home) -> Generation:
+    """The generation that was built last; NotReadyError if none was."""
+    row = read_json(home.offline / "generation.json", cure=_BUILD)
+    snapshots = tuple(datetime.fromisoformat(s) for s in row["snapshots"])
+    return Generation(row["name"], datetime.fromisoformat(row["as_of"]), snapshots)
+
+
+def read_snapshot(home: Home, as_of: datetime) -> pd.DataFrame:
+    """Every field of every live customer at one snapshot, sorted by customer_id.
+
+    Raises
+    ------
+    NotReadyError
+        If that snapshot was not built.
+    """
+    path = home.offline / f"{as_of:%Y-%m-%d}.parquet"
+    if not path.is_file():
+        raise NotReadyError(f"{path}: no snapshot at {as_of:%Y-%m-%d}; cure: {_BUILD}")
+    # Nullable integers stay integers: as float64 a cent above 2^53 would be lost.
+    return pd.read_parquet(path, dtype_backend="numpy_nullable").drop(columns=CREATED)

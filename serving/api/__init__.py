@@ -1,0 +1,1 @@
+"""The HTTP surface: one ASGI app, mounted by the service."""

@@ -1,0 +1,47 @@
+"""The outermost layer: an id for each request, and headers that keep answers private."""
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["Edge", "new_id"]
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class Edge:
+    """Gives each request an id (in its state and in the X-Request-Id header)."""
+
+    def __init__(self, app: ASGIApp, now: Callable[[], datetime]) -> None:
+        self._app, self._now = app, now
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = new_id(self._now())
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update({**_HEADERS, "X-Request-Id": request_id})
+            await send(message)
+
+        state = {**scope.get("state", {}), "request_id": request_id}
+        await self._app({**scope, "state": state}, receive, with_headers)
+
+
+def new_id(now: datetime) -> str:
+    """A ULID: 48 bits of time in milliseconds, 80 random bits, in Crockford's base 32."""
+    number = int(now.timestamp() * 1000) << 80 | secrets.randbits(80)
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))

@@ -1,0 +1,94 @@
+"""Scores as the API answers them."""
+
+from datetime import UTC
+
+from serving.api.schemas import (
+    Because,
+    Churn,
+    ModelAnswer,
+    ModelsAnswer,
+    Propensity,
+    Result,
+    ScoresAnswer,
+    Value,
+)
+from serving.live import CustomerScores, Live
+from serving.scoring import Scorer
+
+__all__ = ["models_answer", "scores_answer"]
+
+_DAYS_A_MONTH = 30
+
+
+def scores_answer(live: Live, request_id: str, scores: list[CustomerScores]) -> ScoresAnswer:
+    """The answer of POST /v1/scores."""
+    return ScoresAnswer(
+        request_id=request_id,
+        as_of=_iso(live),
+        feature_generation=live.generation,
+        models=live.scorer.versions,
+        results=[_result(live.scorer, one) for one in scores],
+    )
+
+
+def models_answer(live: Live, request_id: str) -> ModelsAnswer:
+    """The answer of GET /v1/models."""
+    models = [
+        ModelAnswer(
+            name=name,
+            version=int(version.version),
+            sha256=version.sha256,
+            definition=model.definition,
+            horizon_days=model.horizon_days,
+            gap_days=model.gap_days,
+            currency=model.currency,
+            heads=[head.name for head in model.heads],
+        )
+        for name, (model, version) in live.scorer.models.items()
+    ]
+    return ModelsAnswer(
+        request_id=request_id, as_of=_iso(live), feature_generation=live.generation, models=models
+    )
+
+
+def _result(scorer: Scorer, one: CustomerScores) -> Result:
+    scored = "churn" in one.values
+    horizon = scorer.model("propensity").horizon_days
+    return Result(
+        customer_id=one.customer_id,
+        status=one.status,
+        reasons=list(one.reasons),
+        churn=_churn(scorer, one) if scored else None,
+        value=_value(scorer, one) if scored else None,
+        propensity=[
+            Propensity(product=p, horizon_days=horizon, probability=one.values[f"propensity_{p}"])
+            for p in scorer.products
+            if f"propensity_{p}" in one.values
+        ],
+    )
+
+
+def _churn(scorer: Scorer, one: CustomerScores) -> Churn:
+    model = scorer.model("churn")
+    return Churn(
+        definition=model.definition,
+        horizon_days=model.horizon_days,
+        probability=one.values["churn"],
+        because=[Because(code=r.code, text=r.text, weight=r.weight) for r in one.because],
+    )
+
+
+def _value(scorer: Scorer, one: CustomerScores) -> Value:
+    model = scorer.model("value")
+    return Value(
+        currency=model.currency,
+        months=round(model.horizon_days / _DAYS_A_MONTH),
+        expected=one.values["value_expected"],
+        p10=one.values["value_p10"],
+        p90=one.values["value_p90"],
+        parts={part: one.values[f"value_{part}"] for part in scorer.parts},
+    )
+
+
+def _iso(live: Live) -> str:
+    return f"{live.as_of.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

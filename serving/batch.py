@@ -1,0 +1,123 @@
+"""Score every customer of the current snapshot, and read those scores back."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.errors import CorruptError, NotReadyError
+from features.home import Home, read_json, write_whole, write_whole_json
+from features.store import Generation, current_generation, read_snapshot
+from features.vocabulary import CUSTOMER_ID
+from serving.columns import from_frame
+from serving.scoring import Scorer
+
+__all__ = ["BatchSummary", "read_scores", "score_all"]
+
+_CHUNK = 20_000
+_CURE = "run `tenure score --all`"
+
+
+@dataclass(frozen=True)
+class BatchSummary:
+    """What a batch wrote: `status` counts rows, `sha256` is the parquet file's."""
+
+    file: str
+    generation: str
+    as_of: str
+    rows: int
+    status: Mapping[str, int]
+    models: Mapping[str, str]
+    catalogue: str
+    sha256: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def score_all(home: Home, scorer: Scorer, tell: Callable[[str], None]) -> BatchSummary:
+    """Score every customer at the current generation's as_of.
+
+    Writes `scores/<generation>.parquet` (customer_id, status, reasons, one column a score, null
+    where there is no number; sorted by customer_id), and its manifest beside it.
+
+    Raises
+    ------
+    NotReadyError
+        If no features were built.
+    """
+    generation = current_generation(home)
+    frame = read_snapshot(home, generation.as_of)
+    path = _path(home, generation)
+    status: Counter[str] = Counter()
+    with write_whole(path) as part:
+        writer: pq.ParquetWriter | None = None
+        for start in range(0, len(frame), _CHUNK):
+            table = _score_chunk(scorer, frame.iloc[start : start + _CHUNK])
+            writer = writer or pq.ParquetWriter(part, table.schema, compression="zstd")
+            writer.write_table(table)
+            status.update(table["status"].to_pylist())
+            tell(f"scored {min(start + _CHUNK, len(frame)):,} of {len(frame):,} customers")
+        if writer is None:
+            raise NotReadyError(f"{home.offline}: the snapshot holds no customer; cure: import history")
+        writer.close()
+    summary = BatchSummary(
+        file=str(path),
+        generation=generation.name,
+        as_of=generation.as_of.isoformat(),
+        rows=len(frame),
+        status=dict(status),
+        models=scorer.versions,
+        catalogue=scorer.catalogue.version,
+        sha256=_sha256(path),
+    )
+    write_whole_json(path.with_suffix(".json"), summary.to_dict())
+    return summary
+
+
+def read_scores(home: Home, scorer: Scorer) -> tuple[Generation, pd.DataFrame]:
+    """The scores of the current generation by the current champions, sorted by customer_id.
+
+    Raises
+    ------
+    NotReadyError
+        If everybody is not scored yet, or was scored by other models or under another catalogue.
+    CorruptError
+        If the file is not what was written.
+    """
+    generation = current_generation(home)
+    path = _path(home, generation)
+    summary = BatchSummary(**read_json(path.with_suffix(".json"), cure=_CURE))
+    if summary.models != scorer.versions or summary.catalogue != scorer.catalogue.version:
+        raise NotReadyError(f"{path}: made by other models or under another catalogue; cure: {_CURE}")
+    if not path.is_file() or _sha256(path) != summary.sha256:
+        raise CorruptError(f"{path}: not the file that was written; cure: {_CURE}")
+    return generation, pq.read_table(path).to_pandas()
+
+
+def _score_chunk(scorer: Scorer, frame: pd.DataFrame) -> pa.Table:
+    columns = from_frame(frame)
+    scores = scorer.score(columns)
+    words = {
+        CUSTOMER_ID: pa.array(columns[CUSTOMER_ID], pa.string()),
+        "status": pa.array(scores.status, pa.string()),
+        "reasons": pa.array([list(r) for r in scores.reasons], pa.list_(pa.string())),
+    }
+    numbers = {name: pa.array(values, from_pandas=True) for name, values in scores.values.items()}
+    return pa.table({**words, **numbers})
+
+
+def _path(home: Home, generation: Generation) -> Path:
+    return home.path / "scores" / f"{generation.name}.parquet"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,0 +1,5 @@
+"""The command line `tenure`: thin verbs over the three packages."""
+
+from serving.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,51 @@
+"""The group of all verbs; an error that Tenure raises becomes one message and its exit code."""
+
+from typing import Any
+
+import click
+
+from features.errors import TenureError
+from features.settings import quiet_environment
+from serving.cli.demo import demo
+from serving.cli.features import features
+from serving.cli.history import check, import_, simulate
+from serving.cli.lists import lists, outcomes
+from serving.cli.loop import advance
+from serving.cli.models import models, train
+from serving.cli.scores import score, serve
+
+__all__ = ["main"]
+
+
+class _Tenure(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb; its errors are for people, without a traceback."""
+        try:
+            return super().invoke(ctx)
+        except TenureError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(error.exit_code)
+
+
+@click.group(cls=_Tenure, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tenure")
+def main() -> None:
+    """Who is about to leave, what each customer is worth, what to offer, and whether it worked."""
+    quiet_environment()
+
+
+for _verb in (
+    demo,
+    simulate,
+    advance,
+    check,
+    import_,
+    features,
+    train,
+    models,
+    score,
+    lists,
+    outcomes,
+    serve,
+):
+    main.add_command(_verb)

@@ -1,0 +1,108 @@
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from features.errors import NotReadyError, RefusedError
+from features.home import Home
+from tests.training.examples import CURRENCY, make_set, quick
+from training import ledger
+from training.pipeline import TrainResult, promote, train_on
+from training.registry import Registry
+from training.specs import CHURN, PROPENSITY, ModelSpec
+
+AT = datetime(2026, 10, 31, tzinfo=UTC)
+
+
+def _train(home: Home, spec: ModelSpec, seed: int = 0) -> tuple[TrainResult, list[str]]:
+    told: list[str] = []
+    examples = make_set(spec, seed=seed)
+    result = train_on(home, quick(spec), examples, currency=CURRENCY, threads=1, seed=1, tell=told.append)
+    return result, told
+
+
+@pytest.fixture(scope="module")
+def bank(new_home: Callable[[], Home]) -> Home:
+    return new_home()
+
+
+def _promote(home: Home, name: str = "churn") -> None:
+    promote(home, name, who="ada", at=AT, tell=lambda _: None)
+
+
+def test_nothing_trained_cannot_be_promoted(tmp_path: Path) -> None:
+    with pytest.raises(NotReadyError, match="tenure train churn"):
+        _promote(Home(tmp_path))
+
+
+def test_challenger_and_champion_are_measured_on_the_same_rows_and_promoted_by_the_gates(
+    bank: Home,
+) -> None:
+    first, told = _train(bank, CHURN)
+    assert first.verdict.promote
+    assert any("registered version 1" in line for line in told)
+    _promote(bank)
+    second, _ = _train(bank, CHURN, seed=5)
+    number, theirs = Registry(bank).against(second.version)
+    assert number == 1
+    assert theirs["churn"]["rows"] == second.metrics["churn"]["rows"]
+    assert theirs["churn"]["auc"] != first.metrics["churn"]["auc"]
+    third, _ = _train(bank, CHURN, seed=6)
+    _promote(bank)
+    entry = ledger.read(bank.artifacts / "ledger.jsonl")[-1]
+    assert (entry.version, entry.who, entry.sha256) == (third.version.version, "ada", third.version.sha256)
+
+
+def test_a_challenger_measured_against_another_champion_is_refused(bank: Home) -> None:
+    _train(bank, CHURN, seed=8)
+    Registry(bank).rollback("churn", who="ada", at=AT)
+    with pytest.raises(RefusedError, match=r"measured against champion 3, now it is 1; cure: run"):
+        _promote(bank)
+
+
+def test_a_weak_challenger_is_refused_with_reasons_and_the_champion_stays(bank: Home) -> None:
+    examples = make_set(CHURN, seed=9)
+    labels = examples.frame["churn"].sample(frac=1, random_state=1).to_numpy()
+    noise = replace(examples, frame=examples.frame.assign(churn=labels))
+    before = Registry(bank).champion("churn")
+    result = train_on(bank, quick(CHURN), noise, currency=CURRENCY, threads=1, seed=1, tell=lambda _: None)
+    assert not result.verdict.promote
+    with pytest.raises(RefusedError, match=r"AUC .* below the floor"):
+        _promote(bank)
+    assert Registry(bank).champion("churn") == before
+
+
+def test_a_leak_is_refused(home: Home) -> None:
+    examples = make_set(CHURN)
+    leaky = replace(examples, frame=examples.frame.assign(noise=examples.frame["churn"]))
+    train_on(home, quick(CHURN), leaky, currency=CURRENCY, threads=1, seed=1, tell=lambda _: None)
+    with pytest.raises(RefusedError, match="taken for a leak"):
+        _promote(home)
+
+
+def test_another_definition_is_not_compared_and_a_broken_champion_does_not_stop_training(
+    bank: Home,
+) -> None:
+    result, told = _train(bank, replace(CHURN, definition="closure"), seed=10)
+    assert any("not compared" in line for line in told)
+    assert Registry(bank).against(result.version) == (1, {})
+    champion = Registry(bank).champion("churn")
+    (bank.artifacts / champion.run_id / "artifacts" / "model" / "model.json").write_text("{}")
+    _, told = _train(bank, CHURN, seed=11)
+    assert any("cannot be measured" in line for line in told)
+    _promote(bank)
+    assert Registry(bank).load_champion("churn")[1].version > 1
+
+
+def test_a_weak_product_does_not_hold_back_the_others(home: Home) -> None:
+    examples = make_set(PROPENSITY)
+    shuffled = examples.frame["card"].sample(frac=1, random_state=2).to_numpy()
+    two = replace(examples, frame=examples.frame.assign(loan=shuffled))
+    told: list[str] = []
+    result = train_on(home, quick(PROPENSITY), two, currency=CURRENCY, threads=1, seed=1, tell=told.append)
+    assert list(result.metrics) == ["card"]
+    assert "below the floor" in result.refused["loan"]
+    assert [h.name for h in Registry(home).load(result.version).heads] == ["card"]
+    _promote(home, "propensity")

@@ -1,0 +1,118 @@
+"""Measures of a model's answers against what happened; plain functions of two arrays of one length.
+
+`actual` holds 0 or 1 for probabilities, and amounts in the reporting currency otherwise. A
+measure that is not defined (one outcome only, no spread) is NaN.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+from scipy.stats import rankdata
+
+from training.calibrate import platt
+
+__all__ = [
+    "auc",
+    "average_precision",
+    "calibration_error",
+    "calibration_line",
+    "lift",
+    "normalised_gini",
+    "ols_line",
+    "spearman",
+    "top_share",
+]
+
+_Array = NDArray[np.float64]
+
+_EDGE = 1e-12
+
+
+def auc(actual: _Array, score: _Array) -> float:
+    """Area under the ROC curve, by Mann-Whitney with midranks for ties; in [0, 1]."""
+    positives = float(actual.sum())
+    negatives = len(actual) - positives
+    if not positives or not negatives:
+        return float("nan")
+    ranks = float(rankdata(score)[actual > 0].sum())
+    return (ranks - positives * (positives + 1) / 2) / (positives * negatives)
+
+
+def average_precision(actual: _Array, score: _Array) -> float:
+    """Area under the precision-recall curve as a step function, ties taken together; in [0, 1]."""
+    order = np.argsort(-score, kind="stable")
+    last_of_tie = np.append(np.diff(score[order]) != 0, True)
+    hits = np.cumsum(actual[order])[last_of_tie]
+    if not hits[-1]:
+        return float("nan")
+    precision = hits / (np.flatnonzero(last_of_tie) + 1)
+    return float(np.sum(np.diff(hits, prepend=0.0) * precision) / hits[-1])
+
+
+def lift(actual: _Array, score: _Array, share: float) -> float:
+    """Rate among the `share` of rows with the highest scores, as a multiple of the rate of all."""
+    top = np.argsort(-score, kind="stable")[: max(1, round(len(score) * share))]
+    return float(actual[top].mean() / actual.mean()) if actual.any() else float("nan")
+
+
+def calibration_error(actual: _Array, probability: _Array, bins: int = 10) -> float:
+    """Expected calibration error over bins of equal count: mean |rate - mean probability|."""
+    groups = np.array_split(np.argsort(probability, kind="stable"), bins)
+    gaps = [len(g) * abs(float(actual[g].mean() - probability[g].mean())) for g in groups if len(g)]
+    return sum(gaps) / len(actual)
+
+
+def calibration_line(actual: _Array, probability: _Array) -> tuple[float, float, float]:
+    """Cox's recalibration: slope and intercept of the outcome on the logit, and the slope's standard error.
+
+    A slope below 1 says that the model is too sure of itself, above 1 that it is too timid.
+    """
+    if not 0 < actual.sum() < len(actual):
+        return float("nan"), float("nan"), float("nan")
+    raw = logit(np.clip(probability, _EDGE, 1 - _EDGE))
+    slope, intercept = platt(raw, actual)
+    p = expit(slope * raw + intercept)
+    weight = p * (1 - p)
+    spread = float(np.sum(weight * (raw - np.average(raw, weights=weight)) ** 2))
+    return slope, intercept, spread**-0.5 if spread > _EDGE else float("nan")
+
+
+def ols_line(actual: _Array, predicted: _Array) -> tuple[float, float, float]:
+    """Slope and intercept of actual on predicted amounts, and the slope's robust (HC0) standard error."""
+    centred = predicted - predicted.mean()
+    spread = float(np.sum(centred**2))
+    if spread <= _EDGE:
+        return float("nan"), float("nan"), float("nan")
+    slope = float(np.sum(centred * actual) / spread)
+    intercept = float(actual.mean() - slope * predicted.mean())
+    residual = actual - intercept - slope * predicted
+    return slope, intercept, float(np.sum((centred * residual) ** 2)) ** 0.5 / spread
+
+
+def normalised_gini(actual: _Array, predicted: _Array) -> float:
+    """Gini of the predicted order over the Gini of the perfect order; 1 is perfect, 0 is chance.
+
+    As covariances with ranks, so that negative amounts are allowed (Wang, Liu, Miao 2019).
+    """
+    perfect = _rank_covariance(actual, actual)
+    return _rank_covariance(actual, predicted) / perfect if perfect > 0 else float("nan")
+
+
+def spearman(actual: _Array, predicted: _Array) -> float:
+    """Rank correlation in [-1, 1]."""
+    one, two = rankdata(actual), rankdata(predicted)
+    if one.std() == 0 or two.std() == 0:
+        return float("nan")
+    return float(np.corrcoef(one, two)[0, 1])
+
+
+def top_share(actual: _Array, predicted: _Array, share: float = 0.1) -> float:
+    """Part of the total that the `share` of rows with the highest predictions really brought."""
+    top = np.argsort(-predicted, kind="stable")[: max(1, round(len(predicted) * share))]
+    total = float(actual.sum())
+    return float(actual[top].sum()) / total if total else float("nan")
+
+
+def _rank_covariance(actual: _Array, score: _Array) -> float:
+    ranks = rankdata(score)
+    return float(np.mean((actual - actual.mean()) * (ranks - ranks.mean())))

@@ -4,8 +4,8 @@ The left side is built here and joined through Feast; rows in = rows out.
 """
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -88,14 +88,13 @@ def training_set(
     generation, catalogue = current_generation(home), load_catalogue(home.catalogue)
     moments = mature_snapshots(generation, spec)
     connection = connect(home, settings.threads, settings.memory)
-    parts = []
-    for moment in moments:
-        tell(f"{spec.name}: outcomes after {moment:%Y-%m-%d}")
-        outcome = Outcome(connection, moment, spec.gap_days, spec.horizon_days, generation.as_of)
-        parts.append(_labels(outcome, spec, catalogue))
-    left = pd.concat(parts, ignore_index=True)
-    if spec.name == "churn":
-        _refuse_unlearnable(left, spec)
+    outcomes = [
+        Outcome(connection, moment, spec.gap_days, spec.horizon_days, generation.as_of)
+        for moment in moments
+    ]
+    left = _left(outcomes, spec, catalogue, tell)
+    if spec.name == "churn" and not _learnable(left, spec):
+        raise RefusedError(_unlearnable(left, outcomes, spec, catalogue, tell))
     tell(f"{spec.name}: joining features to {len(left):,} rows through Feast")
     frame = _typed(join_features(home, left, spec.service), catalogue)
     labels = tuple(c for c in left.columns if c not in (CUSTOMER_ID, AS_OF))
@@ -112,17 +111,40 @@ def _labels(outcome: Outcome, spec: ModelSpec, catalogue: Catalogue) -> pd.DataF
     return uptake_labels(outcome, [p.name for p in catalogue.offered])
 
 
-def _refuse_unlearnable(left: pd.DataFrame, spec: ModelSpec) -> None:
+def _left(
+    outcomes: Sequence[Outcome], spec: ModelSpec, catalogue: Catalogue, tell: Callable[[str], None]
+) -> pd.DataFrame:
+    parts = []
+    for outcome in outcomes:
+        tell(f"{spec.name}: {spec.definition} after {outcome.as_of:%Y-%m-%d}")
+        parts.append(_labels(outcome, spec, catalogue))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _learnable(left: pd.DataFrame, spec: ModelSpec) -> bool:
     """A definition under which almost nobody leaves would be learned from noise."""
     gone = left.groupby(AS_OF)["churn"].sum()
-    if gone.iloc[:-1].sum() >= spec.gates.min_positives and gone.iloc[-1] >= spec.gates.min_positives:
-        return
-    others = ", ".join(d for d in CHURN_DEFINITIONS if d != spec.definition)
-    raise RefusedError(
-        f"churn by {spec.definition} cannot be learned from this bank: {int(gone.sum())} of {len(left):,} "
-        f"rows leave within {spec.horizon_days} days, {int(gone.iloc[-1])} of them in the test snapshot, and "
-        f"at least {spec.gates.min_positives} are needed in the training snapshots and in the test; "
-        f"derivable: {others}; cure: `tenure train churn --definition {others.split(', ')[0]}`"
+    need = spec.gates.min_positives
+    return bool(gone.iloc[:-1].sum() >= need and gone.iloc[-1] >= need)
+
+
+def _unlearnable(
+    left: pd.DataFrame,
+    outcomes: Sequence[Outcome],
+    spec: ModelSpec,
+    catalogue: Catalogue,
+    tell: Callable[[str], None],
+) -> str:
+    """Say in words how few leave, and which other definitions this bank's data can support."""
+    others = [replace(spec, definition=d) for d in CHURN_DEFINITIONS if d != spec.definition]
+    good = [o.definition for o in others if _learnable(_left(outcomes, o, catalogue, tell), o)]
+    cure = f"`tenure train churn --definition {good[0]}`" if good else "import more history"
+    last = left[left[AS_OF] == left[AS_OF].max()]["churn"].sum()
+    return (
+        f"churn by {spec.definition} cannot be learned from this bank: too few leave, "
+        f"{left.churn.sum():.0f} of {len(left):,} rows within {spec.horizon_days} days, {last:.0f} of them in the test snapshot, "
+        f"where at least {spec.gates.min_positives} are needed; "
+        f"derivable here: {', '.join(good) or 'none'}; cure: {cure}"
     )
 
 

@@ -1,9 +1,11 @@
 """A run as flat strings and numbers, which is all that a tracking server can hold."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from training.artifact import Model
 from training.lineage import code_version
 
 if TYPE_CHECKING:
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     from training.fit import Fitted
     from training.specs import ModelSpec
 
-__all__ = ["flat", "nested", "params_of", "tags_of"]
+__all__ = ["flat", "nested", "params_of", "signature_of", "tags_of"]
 
 
 def params_of(spec: "ModelSpec", fitted: "Fitted") -> dict[str, str]:
@@ -44,6 +46,13 @@ def tags_of(fitted: "Fitted", evaluation: "Evaluation") -> dict[str, str]:
         },
         **code_version(Path(__file__).parents[1]),
     }
+
+
+def signature_of(model: Model) -> dict[str, str | None]:
+    """MLflow's model signature: float64 throughout; inputs may be missing, outputs never are."""
+    inputs = [{"type": "double", "name": f.name, "required": False} for f in model.features]
+    outputs = [{"type": "double", "name": h.name, "required": True} for h in model.heads]
+    return {"inputs": json.dumps(inputs), "outputs": json.dumps(outputs), "params": None}
 
 
 def flat(metrics: Mapping[str, Mapping[str, float]], prefix: str = "") -> dict[str, float]:

@@ -6,6 +6,7 @@ which version is the champion. Artifacts are found by run below this home, so a 
 
 import logging
 import tempfile
+import warnings
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from features.errors import NotReadyError, RefusedError
 from features.home import Home, write_whole
 from training.artifact import Model, load_model, save_model
 from training.champions import Champions, ModelVersion, locked
-from training.facts import flat, nested, params_of, tags_of
+from training.facts import flat, nested, params_of, signature_of, tags_of
 
 if TYPE_CHECKING:
     from training.evaluate import Evaluation
@@ -68,7 +69,7 @@ class Registry:
             if against:
                 numbers |= flat(against[1].metrics, _AGAINST)
             _log_facts(client, run, params_of(spec, fitted), numbers, tags)
-            client.log_dict(run_id, _signature(fitted.model), "signature.json")
+            client.log_dict(run_id, signature_of(fitted.model), "signature.json")
             client.log_artifacts(run_id, str(plots), "plots")
             client.log_artifacts(run_id, str(folder), "model")
             load_model(self._champions.folder(run_id), sha256)
@@ -88,18 +89,14 @@ class Registry:
         held = {_CHALLENGER: max(int(v.version) for v in found)}
         held |= dict(zip((_CHAMPION, _PREVIOUS), stack, strict=False))
         return tuple(
-            ModelVersion(name, number, v.run_id, v.tags["sha256"], _aliases(held, number))
-            for number, v in sorted((int(v.version), v) for v in found)
+            ModelVersion(
+                name, n, v.run_id, v.tags["sha256"], tuple(sorted(a for a in held if held[a] == n))
+            )
+            for n, v in sorted((int(v.version), v) for v in found)
         )
 
     def challenger(self, name: str) -> ModelVersion:
-        """The version trained last.
-
-        Raises
-        ------
-        NotReadyError
-            If none was ever trained.
-        """
+        """The version trained last; NotReadyError if none was ever trained."""
         versions = self.versions(name)
         if not versions:
             raise NotReadyError(f"model '{name}': nothing trained yet; cure: run `tenure train {name}`")
@@ -112,11 +109,6 @@ class Registry:
     def load(self, version: ModelVersion) -> Model:
         """One version, every byte verified against its recorded hash."""
         return self._champions.load(version)
-
-    def load_champion(self, name: str) -> tuple[Model, ModelVersion]:
-        """The champion, every byte verified against the ledger's hash."""
-        version = self.champion(name)
-        return self.load(version), version
 
     def metrics(self, version: ModelVersion) -> dict[str, dict[str, float]]:
         """Head -> measure -> number, as stored with the run."""
@@ -213,6 +205,7 @@ class Registry:
 
 
 def _connect(path: Path) -> Any:
+    _store()
     # Imported here, because who only loads a champion needs the ledger and not a second of import.
     from mlflow import MlflowClient
 
@@ -221,12 +214,20 @@ def _connect(path: Path) -> Any:
 
 
 def _make_database(path: Path) -> None:
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    store = _store()(f"sqlite:///{path}", path.parent.as_uri())
+    store.engine.dispose()
 
+
+def _store() -> Any:
+    """MLflow's store, without its notes on migrations and deprecations of its own tables."""
     for noisy in ("mlflow.store.db.utils", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    store = SqlAlchemyStore(f"sqlite:///{path}", path.parent.as_uri())
-    store.engine.dispose()
+    with warnings.catch_warnings():
+        from sqlalchemy.exc import SADeprecationWarning
+
+        warnings.simplefilter("ignore", SADeprecationWarning)
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    return SqlAlchemyStore
 
 
 def _log_facts(client: Any, run: Any, params: Any, numbers: Any, tags: Any) -> None:
@@ -238,19 +239,3 @@ def _log_facts(client: Any, run: Any, params: Any, numbers: Any, tags: Any) -> N
         params=[Param(name, value) for name, value in params.items()],
         tags=[RunTag(name, value) for name, value in tags.items()],
     )
-
-
-def _signature(model: Model) -> dict[str, Any]:
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
-
-    # Every input is a float64 that may be missing; integers are cast before a model sees them.
-    signature: dict[str, Any] = ModelSignature(
-        inputs=Schema([ColSpec("double", f.name, required=False) for f in model.features]),
-        outputs=Schema([ColSpec("double", h.name) for h in model.heads]),
-    ).to_dict()
-    return signature
-
-
-def _aliases(held: dict[str, int], number: int) -> tuple[str, ...]:
-    return tuple(sorted(alias for alias, holder in held.items() if holder == number))

@@ -15,9 +15,10 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from features.errors import InputError
-from features.home import Home
+from features.home import Home, recover
 from features.settings import Settings, read_settings
 
 __all__ = ["Shell", "midnight", "on_home", "table_text", "who"]
@@ -45,7 +46,7 @@ class Shell:
         """Name a step, and say how long it took."""
         self.errors.print(title, style="bold", markup=False, highlight=False)
         started = perf_counter()
-        with self.errors.status(title):
+        with self.errors.status(Text(title)):
             yield
         self.tell(f"{perf_counter() - started:.1f} s")
 
@@ -69,6 +70,7 @@ def on_home(verb: Callable[..., None]) -> Callable[..., None]:
         settings = read_settings()
         if home is not None:
             settings = replace(settings, home=home.resolve())
+        recover(Home(settings.home))
         verb(Shell(settings, as_json, Console(stderr=True)), *args, **options)
 
     return wrapped

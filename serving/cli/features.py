@@ -5,12 +5,13 @@ from dataclasses import asdict
 import click
 
 from features.catalogue import load_catalogue
+from features.home import only_writer
 from serving.cli.console import Shell, midnight, on_home, table_text
 from serving.cli.history import day_after_history
 
 __all__ = ["build_features", "features", "materialize_features"]
 
-MONTHS = 24
+MONTHS, EVERY = 30, 3
 
 
 @click.group()
@@ -21,12 +22,19 @@ def features() -> None:
 @features.command()
 @click.option("--as-of", metavar="DATE", help="Midnight in UTC; by default the day after the last booking.")
 @click.option(
-    "--months", default=MONTHS, show_default=True, type=click.IntRange(min=0), help="Snapshots before."
+    "--months", default=MONTHS, show_default=True, type=click.IntRange(min=0), help="How far to go back."
+)
+@click.option(
+    "--every",
+    default=EVERY,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Months between snapshots.",
 )
 @on_home
-def build(shell: Shell, as_of: str | None, months: int) -> None:
-    """Compute every feature at a moment and at the monthly snapshots before it."""
-    name, snapshots = build_features(shell, as_of, months)
+def build(shell: Shell, as_of: str | None, months: int, every: int) -> None:
+    """Compute every feature at a moment and at the snapshots before it that models learn from."""
+    name, snapshots = build_features(shell, as_of, months, every)
     shell.result(
         {"generation": name, "snapshots": snapshots},
         f"generation {name}: {len(snapshots)} snapshots, {snapshots[0]} to {snapshots[-1]}, "
@@ -56,13 +64,15 @@ def describe(shell: Shell) -> None:
     shell.result(found, table_text(("family", "feature", "type", "unit", "meaning"), rows))
 
 
-def build_features(shell: Shell, as_of: str | None = None, months: int = MONTHS) -> tuple[str, list[str]]:
+def build_features(
+    shell: Shell, as_of: str | None = None, months: int = MONTHS, every: int = EVERY
+) -> tuple[str, list[str]]:
     """Build; returns the generation's name and its snapshots."""
     from features.store import build as build_into
 
     moment = day_after_history(shell.home) if as_of is None else midnight(as_of)
-    with shell.step(f"Building features at {moment:%Y-%m-%d}"):
-        generation = build_into(shell.home, moment, months, shell.settings, shell.tell)
+    with shell.step(f"Building features at {moment:%Y-%m-%d}"), only_writer(shell.home):
+        generation = build_into(shell.home, moment, months, shell.settings, shell.tell, every)
     return generation.name, [f"{snapshot:%Y-%m-%d}" for snapshot in generation.snapshots]
 
 
@@ -70,5 +80,5 @@ def materialize_features(shell: Shell) -> str:
     """Materialise; returns the generation's name."""
     from features.store import materialize as materialize_into
 
-    with shell.step("Materialising features for the service"):
+    with shell.step("Materialising features for the service"), only_writer(shell.home):
         return materialize_into(shell.home, shell.tell).name

@@ -1,5 +1,6 @@
 """The group of all verbs; an error that Tenure raises becomes one message and its exit code."""
 
+import logging
 from typing import Any
 
 import click
@@ -32,6 +33,8 @@ class _Tenure(click.Group):
 def main() -> None:
     """Who is about to leave, what each customer is worth, what to offer, and whether it worked."""
     quiet_environment()
+    # Feast switches deprecation warnings on for every library: they are not for the bank to read.
+    logging.captureWarnings(True)
 
 
 for _verb in (

@@ -59,7 +59,7 @@ def test_a_wrong_entry_is_named(old: str, new: str, message: str, tmp_path: Path
     assert old in text
     path = tmp_path / "catalogue.toml"
     path.write_text(text.replace(old, new, 1))
-    with pytest.raises(ConfigError, match="catalogue.toml") as caught:
+    with pytest.raises(ConfigError, match=r"catalogue\.toml") as caught:
         load_catalogue(path)
     assert message in str(caught.value)
 

@@ -93,7 +93,9 @@ def test_another_definition_is_not_compared_and_a_broken_champion_does_not_stop_
     _, told = _train(bank, CHURN, seed=11)
     assert any("cannot be measured" in line for line in told)
     _promote(bank)
-    assert Registry(bank).load_champion("churn")[1].version > 1
+    present = Registry(bank).champion("churn")
+    assert present.version > champion.version
+    assert Registry(bank).load(present).definition == CHURN.definition
 
 
 def test_a_weak_product_does_not_hold_back_the_others(home: Home) -> None:

@@ -1,3 +1,4 @@
+import json
 import shutil
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.models import ModelSignature
 
 from features.errors import CorruptError, NotReadyError, RefusedError
 from features.home import Home
@@ -57,9 +59,10 @@ def test_a_run_holds_what_it_takes_to_judge_and_to_repeat_it(trained: tuple[Home
     assert run.data.tags["lone_feature.churn"] in {"balance", "sessions"}
     stored = home.artifacts / result.version.run_id / "artifacts"
     assert (stored / "plots" / "churn.png").read_bytes().startswith(b"\x89PNG")
-    signature = (stored / "signature.json").read_text()
-    assert "double" in signature
-    assert "balance" in signature
+    signature = ModelSignature.from_dict(json.loads((stored / "signature.json").read_text()))
+    assert signature.inputs.input_names() == ["balance", "sessions", "noise", "region", "age_years"]
+    assert {c.type.name for c in (*signature.inputs, *signature.outputs)} == {"double"}
+    assert [c.required for c in (*signature.inputs, *signature.outputs)] == [False] * 5 + [True]
     assert not [
         p for p in stored.rglob("*") if p.suffix in {".pkl", ".pickle", ".joblib"} or p.name == "MLmodel"
     ]
@@ -103,8 +106,9 @@ def test_champions_move_forward_and_back(home, churn_fitted, evaluation, plots) 
     with pytest.raises(RefusedError, match="already"):
         registry.promote(two, YES, who="ada", at=AT)
     assert registry.rollback("churn", who="bob", at=AT).version == 1
-    model, version = registry.load_champion("churn")
-    assert (model.name, version.version, version.aliases) == ("churn", 1, ("champion",))
+    version = registry.champion("churn")
+    assert (version.version, version.aliases) == (1, ("champion",))
+    assert registry.load(version).name == "churn"
     aliases = registry._client().get_registered_model("churn").aliases
     assert aliases == {"challenger": 2, "champion": 1}
 
@@ -136,7 +140,7 @@ def test_damaged_files_are_neither_promoted_nor_served(home, churn_fitted, evalu
     assert registry.champion("churn").version == 1
     (home.artifacts / one.run_id / "artifacts" / "model" / "stranger").write_text("")
     with pytest.raises(CorruptError, match="stranger"):
-        registry.load_champion("churn")
+        registry.load(registry.champion("churn"))
 
 
 def test_a_home_may_be_copied_and_the_copy_leaves_the_first_alone(
@@ -147,7 +151,7 @@ def test_a_home_may_be_copied_and_the_copy_leaves_the_first_alone(
     shutil.copytree(home.path, tmp_path / "copy")
     before = set(home.path.rglob("*"))
     copy = Home(tmp_path / "copy")
-    assert Registry(copy).load_champion("churn")[1].version == 1
+    assert Registry(copy).load(Registry(copy).champion("churn")).name == "churn"
     assert _log(copy, churn_fitted, evaluation, plots).version == 2
     assert _log(copy, churn_fitted, evaluation, plots).version == 3
     assert set(home.path.rglob("*")) == before
@@ -244,14 +248,15 @@ def test_serving_loads_a_champion_without_mlflow(home, churn_fitted, evaluation,
     registry.promote(_log(home, churn_fitted, evaluation, plots), YES, who="ada", at=AT)
     code = (
         "import sys; from pathlib import Path; from features.home import Home\n"
-        "from training.registry import Registry\n"
-        "print(Registry(Home(Path(sys.argv[1]))).load_champion('churn')[1].version)\n"
+        "from training.champions import Champions\n"
+        "champions = Champions(Home(Path(sys.argv[1]))); version = champions.champion('churn')\n"
+        "print(champions.load(version).name)\n"
         "print(any(m.split('.')[0] in {'mlflow', 'feast', 'matplotlib'} for m in sys.modules))"
     )
     out = subprocess.run(
         [sys.executable, "-c", code, str(home.path)], capture_output=True, text=True, check=True
     )
-    assert out.stdout.split() == ["1", "False"]
+    assert out.stdout.split() == ["churn", "False"]
 
 
 def test_the_quick_spec_trains_into_a_second_home_with_the_same_hash(

@@ -31,7 +31,7 @@ lint: install    ## ruff, mypy, import contracts
 	$(BIN)/lint-imports
 
 docs: install    ## write the generated parts of the README anew
-	$(BIN)/python -m benchmarks.docs --write
+	$(BIN)/python -m tests.readme
 
 bench-quality: install   ## models beside plain baselines; TENURE_SAMPLE_DATA names the sample banks
 	$(BIN)/python -m benchmarks.quality --size $(SIZE)

@@ -10,7 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from features.home import Home
+from features.settings import quiet_environment
 from serving.cli.main import main
+
+quiet_environment()  # before any test imports a library that reads it
 
 CUSTOMERS = 2_500
 

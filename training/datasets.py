@@ -58,21 +58,17 @@ def mature_snapshots(generation: Generation, spec: ModelSpec) -> tuple[datetime,
     RefusedError
         Saying how much history is missing.
     """
-    window = timedelta(days=spec.gap_days + spec.horizon_days)
-    mature = [s for s in generation.snapshots if s + window + _delay(spec) <= generation.as_of]
-    train = [s for s in mature if s + window <= mature[-1]][-spec.snapshots :]
+    until_mature = timedelta(days=spec.gap_days + spec.horizon_days + spec.delay_days)
+    mature = [s for s in generation.snapshots if s + until_mature <= generation.as_of]
+    train = [s for s in mature if s + until_mature <= mature[-1]][-spec.snapshots :]
     if not train:
-        need = 2 * (spec.gap_days + spec.horizon_days) + spec.delay_days
         raise RefusedError(
             f"{spec.name}: no snapshot is old enough to train on and to test later: the first is "
-            f"{generation.snapshots[0]:%Y-%m-%d}, as_of is {generation.as_of:%Y-%m-%d}, and {need} days "
-            "must lie between; cure: build more months, or import more history"
+            f"{generation.snapshots[0]:%Y-%m-%d}, as_of is {generation.as_of:%Y-%m-%d}, and "
+            f"{2 * until_mature.days} days must lie between; "
+            "cure: build more months, or import more history"
         )
     return (*train, mature[-1])
-
-
-def _delay(spec: ModelSpec) -> timedelta:
-    return timedelta(days=spec.delay_days)
 
 
 def training_set(
@@ -142,7 +138,8 @@ def _unlearnable(
     last = left[left[AS_OF] == left[AS_OF].max()]["churn"].sum()
     return (
         f"churn by {spec.definition} cannot be learned from this bank: too few leave, "
-        f"{left.churn.sum():.0f} of {len(left):,} rows within {spec.horizon_days} days, {last:.0f} of them in the test snapshot, "
+        f"{left.churn.sum():.0f} of {len(left):,} rows within {spec.horizon_days} days, "
+        f"{last:.0f} of them in the test snapshot, "
         f"where at least {spec.gates.min_positives} are needed; "
         f"derivable here: {', '.join(good) or 'none'}; cure: {cure}"
     )

@@ -4,6 +4,7 @@ The level at a moment is the sum, over the customer's holdings that are not loan
 known balance before that moment; it is carried forward, so missing bookings do not bend it.
 """
 
+from datetime import timedelta
 from functools import reduce
 from operator import add
 
@@ -33,10 +34,9 @@ def levels(cut: Cut, spine: ir.Table, days: tuple[int, ...]) -> ir.Table:
     # A holding is one product, whoever owns it: one row each, or the join would repeat bookings.
     loans = cut.holdings.filter(cut.holdings["product"] == "loan").select("holding_id").distinct()
     last_before = {
+        # `where`, not a null key: Ibis orders by the key, and among null keys any row may come first.
         f"level_{d}": booked.balance_reporting.argmax(
-            (booked.at < ibis.literal(cut.as_of) - ibis.interval(days=d)).ifelse(
-                booked.seq, ibis.null("int64")
-            )
+            booked.seq, where=booked.at < ibis.literal(cut.as_of - timedelta(days=d))
         )
         for d in days
     }

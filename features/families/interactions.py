@@ -19,11 +19,13 @@ def _last(cut: Cut, spine: ir.Table) -> ir.Table:
     is_complaint = contacts.kind == "complaint"
     unresolved = is_complaint & contacts.resolved_at.isnull()
     answered = (contacts.kind == "survey") & contacts.rating.notnull()
-    latest = answered.ifelse(contacts.at, ibis.null("timestamp('UTC')"))
     return contacts.group_by("customer_id").aggregate(
         complaints_open=unresolved.ifelse(1, 0).sum(),
-        rating_last=contacts.rating.argmax(latest),
-        days_since_survey=cut.days_since(latest).min(),
+        # Two answers at one moment: the higher id is the later one.
+        rating_last=contacts.rating.argmax(
+            ibis.struct({"at": contacts.at, "id": contacts.interaction_id}), where=answered
+        ),
+        days_since_survey=cut.days_since(contacts.at).min(where=answered),
     )
 
 

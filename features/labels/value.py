@@ -1,5 +1,6 @@
 """What a customer earned: realised margin over the window, by its parts."""
 
+from datetime import timedelta
 from functools import reduce
 from operator import add
 
@@ -56,13 +57,11 @@ def _held(outcome: Outcome, products: tuple[str, ...]) -> ir.Table:
     """For each product: months_<p>, steps at whose end it was held; balance_<p>, the sum over the
     steps of the absolute balance in cents. Shared holdings count for their owner only."""
     end = outcome.at(outcome.closes)
-    ends = [ibis.literal(outcome.closes) - ibis.interval(days=d) for d in _steps(outcome)]
+    ends = [ibis.literal(outcome.closes - timedelta(days=d)) for d in _steps(outcome)]
     booked = end.transactions.filter(end.transactions.balance_reporting.notnull())
     level = booked.group_by("holding_id").aggregate(
         **{
-            f"level_{k}": booked.balance_reporting.argmax(
-                (booked.at < moment).ifelse(booked.seq, ibis.null("int64"))
-            )
+            f"level_{k}": booked.balance_reporting.argmax(booked.seq, where=booked.at < moment)
             for k, moment in enumerate(ends)
         }
     )

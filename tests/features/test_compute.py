@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.compute import feature_table, spine_of
-from features.families import activity, interactions
+from features.families import activity, balances, interactions
 from features.families.base import Family, Window
 from features.history.cut import cut_history
 from tests.features.conftest import row
@@ -80,6 +80,51 @@ def oracle(rows: list[dict[str, Any]], window: Window) -> int | None:
 
 def _floor(at: datetime) -> datetime:
     return at.replace(microsecond=0)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(bookings, st.lists(st.sampled_from(["H1", "H2", "L1"]), min_size=8, max_size=8))
+def test_balances_equal_the_oracle(rows: list[dict[str, Any]], on: list[str]) -> None:
+    rows = [r | {"holding_id": holding} for r, holding in zip(rows, on, strict=False)]
+    held = [row("holdings", holding_id=h, product=p) for h, p in PRODUCTS.items()]
+    cut = cut_history(connect({"transactions": rows, "holdings": held}), AS_OF)
+    (values,) = feature_table(cut, spine_of(cut), [balances.FAMILY]).to_pyarrow().to_pylist()
+    for days in balances.LEVEL_DAYS:
+        name = f"balance_{days}d_ago" if days else "balance_total"
+        assert values[name] == level(rows, ("H1", "H2"), days), name
+    assert values["loan_outstanding"] == -(level(rows, ("L1",), 0) or 0)
+
+
+PRODUCTS = {"H1": "current_account", "H2": "savings_account", "L1": "loan"}
+
+
+def level(rows: list[dict[str, Any]], holdings: tuple[str, ...], days: int) -> int | None:
+    """The sum of the last balances before a moment, of the versions known at AS_OF."""
+    known: dict[str, dict[str, Any]] = {}
+    for r in sorted(rows, key=lambda r: r["known_at"]):
+        if r["known_at"] <= AS_OF:
+            known[r["transaction_id"]] = r
+    last: dict[str, int] = {}
+    for r in sorted(known.values(), key=lambda r: r["seq"]):
+        if r["at"] < AS_OF - timedelta(days=days):
+            last[r["holding_id"]] = r["balance_after"]
+    found = [last[h] for h in holdings if h in last]
+    return sum(found) if found else None
+
+
+def test_the_last_rating_is_the_latest_survey_answer() -> None:
+    def contact(number: int, days: int, kind: str, rating: float | None) -> dict[str, Any]:
+        at = AS_OF - timedelta(days=days)
+        return row("interactions", interaction_id=f"I{number}", at=at, kind=kind, rating=rating)
+
+    asked = [contact(1, 40, "survey", 3.0), contact(2, 20, "survey", 8.0), contact(3, 5, "survey", None)]
+    never = [contact(4, 5, "session", None) | {"customer_id": "C2"}]
+    held = [row("holdings"), row("holdings", holding_id="H2", customer_id="C2")]
+    cut = cut_history(connect({"interactions": asked + never, "holdings": held}), AS_OF)
+    found = feature_table(cut, spine_of(cut), [interactions.FAMILY]).to_pyarrow().to_pylist()
+    first, second = sorted(found, key=lambda r: r["customer_id"])
+    assert (first["rating_last"], first["days_since_survey"]) == (8.0, 20)
+    assert (second["rating_last"], second["days_since_survey"]) == (None, None)
 
 
 def test_a_correction_counts_only_once_it_is_known() -> None:

@@ -3,7 +3,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -82,13 +81,6 @@ def test_the_version_carries_the_artifacts_hash(trained: tuple[Home, TrainResult
     mlflows = Registry(home)._client().get_model_version_by_alias("churn", "challenger")
     assert mlflows.tags["sha256"] == version.sha256
     assert mlflows.source.startswith(home.artifacts.as_uri())
-
-
-def test_logging_takes_little_time(home, churn_fitted, evaluation, plots) -> None:
-    _log(home, churn_fitted, evaluation, plots)
-    start = time.perf_counter()
-    _log(home, churn_fitted, evaluation, plots)
-    assert time.perf_counter() - start < 2.0
 
 
 def test_champions_move_forward_and_back(home, churn_fitted, evaluation, plots) -> None:

@@ -1,0 +1,95 @@
+"""The real server, started as the README says, on the small bank."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pandas as pd
+import pytest
+
+from features.home import Home
+from serving.batch import read_scores
+from serving.champions import load_scorer
+
+READY_WITHIN_S = 120
+
+
+@pytest.fixture(scope="module")
+def server(bank: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    tenure = str(Path(sys.executable).with_name("tenure"))
+    command = [tenure, "serve", "--home", str(bank.path), "--port", str(port)]
+    log = tmp_path_factory.mktemp("serve") / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_ready(address, process, log)
+        yield address
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+def _wait_until_ready(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + READY_WITHIN_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"{address}/readyz", timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.2)  # between two questions, not for timing
+    pytest.fail(f"not ready: {log.read_text()[-2000:]}")
+
+
+def _ask(server: str, *customer_ids: str) -> Any:
+    body = {"customer_ids": list(customer_ids), "reasons": True}
+    answer = httpx.post(f"{server}/v1/scores", json=body, timeout=30)
+    assert answer.status_code == 200, answer.text
+    return json.loads(answer.text)
+
+
+def test_the_service_answers_with_the_batchs_numbers_to_the_bit(server: str, bank: Home) -> None:
+    _, frame = read_scores(bank, load_scorer(bank))
+    scored = frame[frame["status"] == "ok"].head(100).set_index("customer_id")
+    answer = _ask(server, *scored.index)
+    assert [r["customer_id"] for r in answer["results"]] == scored.index.tolist()
+    for result in answer["results"]:
+        row = scored.loc[result["customer_id"]]
+        assert result["status"] == "ok"
+        assert result["churn"]["probability"] == row["churn"]
+        assert result["churn"]["because"]
+        assert result["value"]["expected"] == row["value_expected"]
+        assert sum(result["value"]["parts"].values()) == pytest.approx(row["value_expected"])
+        offered = {p["product"]: p["probability"] for p in result["propensity"]}
+        columns = [c for c in scored.columns if c.startswith("propensity_")]
+        expected = {c.removeprefix("propensity_"): row[c] for c in columns if not pd.isna(row[c])}
+        assert offered == expected
+    assert answer["feature_generation"]
+    assert set(answer["models"]) == {"churn", "value", "propensity"}
+
+
+def test_unknown_and_unwilling_customers_get_no_score(server: str, bank: Home) -> None:
+    _, frame = read_scores(bank, load_scorer(bank))
+    unwilling = frame.loc[frame["status"] == "suppressed", "customer_id"].iloc[0]
+    unknown, suppressed = _ask(server, "nobody", unwilling)["results"]
+    assert (unknown["status"], unknown["reasons"]) == ("abstain", ["unknown_customer"])
+    assert suppressed["status"] == "suppressed"
+    for result in (unknown, suppressed):
+        assert not any(result.get(part) for part in ("churn", "value", "propensity"))
+
+
+def test_bad_input_is_a_problem_without_its_values(server: str) -> None:
+    answer = httpx.post(f"{server}/v1/scores", json={"customer_ids": ["secret-id", 7]}, timeout=30)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    assert "secret-id" not in answer.text

@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 
 from features.home import Home
+from serving.scoring import MODELS
 
 
 def read_list(path: Path) -> list[dict[str, str]]:
@@ -18,10 +19,10 @@ def test_the_loop_closes(own_bank: tuple[Home, Any], tmp_path: Path) -> None:
     home, tenure = own_bank
     first, second = tmp_path / "first.csv", tmp_path / "second.csv"
 
-    # A marketer pulls a list for the card; a tenth of it is kept as control.
-    pulled = tenure("lists", "pull", "--product", "card", "--size", "300", "--out", str(first))
+    # A marketer pulls a list for the investment plan; a tenth of it is kept as control.
+    pulled = tenure("lists", "pull", "--product", "investment", "--size", "200", "--out", str(first))
     rows = read_list(first)
-    assert len(rows) == pulled["target"] + pulled["control"] == 300
+    assert len(rows) == pulled["target"] + pulled["control"] == 200
     assert {row["arm"] for row in rows} == {"target", "control"}
     values = [float(row["expected_value"]) for row in rows]
     assert values == sorted(values, reverse=True)
@@ -44,17 +45,18 @@ def test_the_loop_closes(own_bank: tuple[Home, Any], tmp_path: Path) -> None:
     tenure("features", "build", "--months", "30", "--every", "3")
     tenure("features", "materialize")
     tenure("train", "all")
-    tenure("models", "promote", "all")
+    promoted = [tenure("models", "promote", name, may_be_refused=True) for name in MODELS]
+    assert any(promoted)
     tenure("score", "--all")
     new = tenure("score", "--id", rows[0]["customer_id"])
     assert new["as_of"] > old["as_of"]
     assert new["models"] != old["models"]
 
     # The next list is another one, and leaves those in peace who were just contacted or said no.
-    tenure("lists", "pull", "--product", "card", "--size", "300", "--out", str(second))
+    tenure("lists", "pull", "--product", "investment", "--size", "200", "--out", str(second))
     again = {row["customer_id"] for row in read_list(second)}
     assert again != {row["customer_id"] for row in rows}
-    takers = _takers(home, "card", since=old["as_of"])
+    takers = _takers(home, "investment", since=old["as_of"])
     assert takers
     assert not takers & again
 

@@ -100,7 +100,11 @@ def _measure(table: ir.Table, window: Window) -> ir.Value:
     kept = inside.ifelse(table[window.column], ibis.null(table[window.column].type()))
     if window.measure == "sum":
         return kept.sum()
-    return kept.mean() if window.measure == "mean" else kept.max()
+    if window.measure == "largest":
+        return kept.max()
+    # Millionths as integers: their sum does not depend on the order in which threads add.
+    millionths = (kept * 1_000_000).round().cast("int64")
+    return millionths.sum().cast("float64") / 1_000_000 / kept.count().nullif(0)
 
 
 def _inside(table: ir.Table, window: Window) -> ir.BooleanValue:

@@ -50,9 +50,28 @@ _COUNTS = (
     Field("holdings_opened_365d", "int64", "count", "opened in 365 days", "Opened, last year"),
     Field("holdings_closed_90d", "int64", "count", "closed in 90 days", "Closed, last 90 days"),
     Field("holdings_closed_365d", "int64", "count", "closed in 365 days", "Closed, last year"),
-    Field("days_since_opening", "int64", "days", "since the latest opening", "Latest opening", null="null"),
-    Field("days_since_closing", "int64", "days", "since the latest closing", "Latest closing", null="null"),
     Field(
-        "oldest_open_days", "int64", "days", "age of the oldest open holding", "Oldest holding", null="null"
+        "days_since_opening",
+        "int64",
+        "days",
+        "since the latest opening",
+        "Days since the latest opening",
+        null="null",
+    ),
+    Field(
+        "days_since_closing",
+        "int64",
+        "days",
+        "since the latest closing",
+        "Days since the latest closing",
+        null="null",
+    ),
+    Field(
+        "oldest_open_days",
+        "int64",
+        "days",
+        "age of the oldest open holding",
+        "Age of the oldest holding",
+        null="null",
     ),
 )

@@ -1,0 +1,169 @@
+"""Snapshots and the feature store on a small simulated bank."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from features.catalogue import load_catalogue
+from features.compute import feature_table, spine_of
+from features.errors import InputError, NotReadyError, RefusedError
+from features.families import all_families
+from features.history.cut import cut_history
+from features.history.load import import_folder
+from features.history.read import connect
+from features.home import Home
+from features.online import OnlineReader
+from features.settings import Settings, read_settings
+from features.simulate import simulate
+from features.store import build, current_generation, join_features, materialize, read_snapshot
+
+AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
+ROOT = Path(__file__).parents[2]
+
+
+def silent(_: str) -> None:
+    """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    return replace(read_settings({}), threads=2, memory="1GB")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Home:
+    """250 customers over 14 months, with features at three snapshots."""
+    folder = tmp_path_factory.mktemp("store")
+    home = Home(folder / "home")
+    simulate(folder / "raw", home.truth, customers=250, months=14, seed=3, end=AS_OF, tell=silent)
+    options = {"append": False, "threads": 2, "memory": "1GB", "tell": silent}
+    import_folder(folder / "raw", home, None, **options)
+    build(home, AS_OF, 4, settings, silent, every=2)
+    return home
+
+
+def test_snapshots_reach_back_and_hold_every_field(home: Home) -> None:
+    generation = current_generation(home)
+    assert [f"{s:%Y-%m-%d}" for s in generation.snapshots] == ["2025-09-01", "2025-11-01", "2026-01-01"]
+    frame = read_snapshot(home, AS_OF)
+    fields = [f for family in all_families(load_catalogue(home.catalogue)) for f in family.fields]
+    assert frame.columns.tolist() == ["customer_id", "as_of", *(f.name for f in fields)]
+    assert frame["customer_id"].is_unique
+    assert frame["customer_id"].is_monotonic_increasing
+    for field in fields:
+        if field.null != "null":
+            assert frame[field.name].notna().all(), field.name
+        if field.unit in ("cents", "count", "days", "years", "0/1"):
+            assert pd.api.types.is_integer_dtype(frame[field.name]), field.name
+
+
+def test_building_again_gives_the_same_rows_and_another_name(home: Home, settings: Settings) -> None:
+    before = {s: read_snapshot(home, s) for s in current_generation(home).snapshots}
+    again = build(home, AS_OF, 4, replace(settings, threads=1), silent, every=2)
+    assert again.name == "2026-01-01.2"
+    for snapshot, frame in before.items():
+        pd.testing.assert_frame_equal(read_snapshot(home, snapshot), frame, check_exact=True)
+
+
+def test_what_is_learned_later_changes_no_earlier_snapshot(home: Home, settings: Settings) -> None:
+    """Features at a past moment, computed from the whole history, equal those of a bank that ends there."""
+    moment = datetime(2025, 11, 1, tzinfo=UTC)
+    connection = connect(home, 2, "1GB")
+    families = all_families(load_catalogue(home.catalogue))
+    cut = cut_history(connection, moment)
+    whole = feature_table(cut, spine_of(cut), families).order_by("customer_id").to_pandas()
+    for name, time in (("transactions", "at"), ("interactions", "at"), ("holdings", "opened_at")):
+        connection.raw_sql(
+            f"CREATE OR REPLACE VIEW {name} AS SELECT * REPLACE ("
+            f"CASE WHEN known_until > '{moment}' THEN NULL ELSE known_until END AS known_until) FROM '{home.history / name}.parquet' "
+            f"WHERE \"{time}\" < '{moment}' AND known_at <= '{moment}'"
+        )
+    cut = cut_history(connection, moment)
+    ended = feature_table(cut, spine_of(cut), families).order_by("customer_id").to_pandas()
+    pd.testing.assert_frame_equal(whole, ended, check_exact=True)
+
+
+def test_one_customer_is_computed_as_in_the_crowd(home: Home) -> None:
+    cut = cut_history(connect(home, 2, "1GB"), AS_OF)
+    families = all_families(load_catalogue(home.catalogue))
+    crowd = read_snapshot(home, AS_OF)
+    one = crowd["customer_id"].iloc[17]
+    spine = spine_of(cut)
+    alone = feature_table(cut, spine.filter(spine.customer_id == one), families).to_pandas()
+    assert len(alone) == 1
+    for name in crowd.columns.drop(["customer_id", "as_of"]):
+        expected, got = crowd[name].iloc[17], alone[name].iloc[0]
+        assert (pd.isna(expected) and pd.isna(got)) or expected == got, name
+
+
+@pytest.mark.parametrize(
+    ("as_of", "months", "error", "message"),
+    [
+        (AS_OF + timedelta(days=40), 0, RefusedError, "history ends 2025-12-31"),
+        (AS_OF - timedelta(days=330), 0, RefusedError, "features need 180 days before as_of"),
+        (AS_OF + timedelta(hours=1), 0, InputError, "must be a UTC midnight"),
+        (AS_OF.replace(tzinfo=None), 0, InputError, "must be a UTC midnight"),
+        (AS_OF, -1, InputError, "months at least 0"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_and_the_old_features_stay(
+    home: Home, settings: Settings, as_of: datetime, months: int, error: type[Exception], message: str
+) -> None:
+    before = current_generation(home)
+    with pytest.raises(error, match=message):
+        build(home, as_of, months, settings, silent)
+    assert current_generation(home) == before
+
+
+def test_a_failing_build_leaves_the_last_generation(home: Home, settings: Settings) -> None:
+    before = current_generation(home)
+
+    def stop(line: str) -> None:
+        if "2 of 3" in line:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(home, AS_OF, 4, settings, stop, every=2)
+    assert current_generation(home) == before
+    assert len(read_snapshot(home, AS_OF))
+
+
+def test_online_is_whole_and_knows_its_generation(home: Home) -> None:
+    generation = materialize(home, silent)
+    reader = OnlineReader(home)
+    assert (reader.generation, reader.as_of) == (generation.name, AS_OF)
+    ids = read_snapshot(home, AS_OF)["customer_id"].tolist()
+    answer = reader.read([ids[3], "nobody", ids[0], ids[3]])
+    assert answer.found == [True, False, True, True]
+    assert answer.as_of == [AS_OF, None, AS_OF, AS_OF]
+    assert all(values[0] == values[3] and values[1] is None for values in answer.columns.values())
+
+
+def test_rows_out_are_rows_in_also_for_pairs_without_features(home: Home) -> None:
+    known = read_snapshot(home, AS_OF)[["customer_id", "as_of"]].head(5)
+    stranger = pd.DataFrame({"customer_id": ["nobody"], "as_of": known["as_of"].iloc[:1]})
+    left = pd.concat([known, stranger], ignore_index=True)
+    joined = join_features(home, left, "churn_v1")
+    assert joined["customer_id"].tolist() == left["customer_id"].tolist()
+    assert pd.isna(joined["tenure_days"].iloc[-1])
+
+
+def test_an_empty_home_says_what_to_run(tmp_path: Path) -> None:
+    for read in (current_generation, OnlineReader):
+        with pytest.raises(NotReadyError, match="cure: run `tenure features"):
+            read(Home(tmp_path))
+
+
+def test_feasts_own_command_line_sees_the_views(home: Home) -> None:
+    feast = str(Path(sys.executable).with_name("feast"))
+    environ = {**os.environ, "TENURE_HOME": str(home.path), "PYTHONPATH": str(ROOT)}
+    command = [feast, "-c", str(ROOT / "features" / "repo"), "feature-views", "list"]
+    out = subprocess.run(command, capture_output=True, text=True, env=environ, check=True).stdout
+    for family in all_families(load_catalogue(home.catalogue)):
+        assert family.name in out

@@ -81,7 +81,8 @@ def test_what_is_learned_later_changes_no_earlier_snapshot(home: Home, settings:
     for name, time in (("transactions", "at"), ("interactions", "at"), ("holdings", "opened_at")):
         connection.raw_sql(
             f"CREATE OR REPLACE VIEW {name} AS SELECT * REPLACE ("
-            f"CASE WHEN known_until > '{moment}' THEN NULL ELSE known_until END AS known_until) FROM '{home.history / name}.parquet' "
+            f"CASE WHEN known_until > '{moment}' THEN NULL ELSE known_until END AS known_until) "
+            f"FROM '{home.history / name}.parquet' "
             f"WHERE \"{time}\" < '{moment}' AND known_at <= '{moment}'"
         )
     cut = cut_history(connection, moment)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from features.catalogue import load_catalogue
 from features.eligibility import eligible
-from features.errors import RefusedError
+from features.errors import InputError, RefusedError
 from features.families import all_families, model_fields
 from features.families.base import Field
 from features.history.read import connect
@@ -78,9 +78,14 @@ def training_set(
 
     Raises
     ------
+    InputError
+        If the definition of churn is unknown.
     RefusedError
         If the snapshots are too few, or the definition cannot honestly be learned from this bank.
     """
+    if spec.name == "churn" and spec.definition not in CHURN_DEFINITIONS:
+        known = ", ".join(CHURN_DEFINITIONS)
+        raise InputError(f"churn: '{spec.definition}' is not a definition; cure: one of {known}")
     generation, catalogue = current_generation(home), load_catalogue(home.catalogue)
     moments = mature_snapshots(generation, spec)
     connection = connect(home, settings.threads, settings.memory)

@@ -57,7 +57,7 @@ class ModelSpec:
     horizon_days: int
     gap_days: int
     delay_days: int = 0
-    snapshots: int = 12
+    snapshots: int = 24
     params: Mapping[str, Any] = field(default_factory=dict)
     gates: Gates = Gates()
 

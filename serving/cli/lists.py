@@ -9,7 +9,7 @@ from serving.cli.clock import now
 from serving.cli.console import Shell, on_home, table_text, who
 
 if TYPE_CHECKING:
-    from serving.export import ListRow
+    from serving.export import ListManifest, ListRow
     from serving.lists import PulledList
     from serving.outcomes import Earned
 
@@ -37,8 +37,18 @@ def pull(shell: Shell, product: str, size: int, out: Path, purpose: str) -> None
         f"{rows_text(pulled.rows[:5])}\n"
         f"list {manifest.list_id}: {manifest.target} target, {manifest.control} control; expected "
         f"{manifest.expected_value:,.2f} {manifest.currency}\nwritten to {out}, manifest beside it"
+        f"{_short(manifest)}"
     )
     shell.result(manifest.to_dict(), text)
+
+
+def _short(manifest: "ListManifest") -> str:
+    """Why a list is shorter than asked for, if it is."""
+    if manifest.rows >= manifest.size:
+        return ""
+    most = sorted(manifest.removed.items(), key=lambda rule: -rule[1])
+    removed = ", ".join(f"{count:,} {rule}" for rule, count in most if count)
+    return f"\n{manifest.rows} rows, not {manifest.size}: of {manifest.considered:,} customers {removed}"
 
 
 @click.group()

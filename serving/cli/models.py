@@ -104,7 +104,12 @@ def trained_text(results: "list[TrainResult]") -> str:
         f"{'pass it' if r.verdict.promote else 'refuse it'}: {'; '.join(r.verdict.reasons)}"
         for r in results
     ]
-    return "\n".join((table_text(("model", "head", "measure", "test rows"), rows), *lines))
+    left_out = [
+        f"{r.version.name}/{r.version.version}: no model for {head}: {reason}"
+        for r in results
+        for head, reason in r.refused.items()
+    ]
+    return "\n".join((table_text(("model", "head", "measure", "test rows"), rows), *lines, *left_out))
 
 
 def _judged(result: "TrainResult") -> dict[str, Any]:

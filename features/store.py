@@ -22,20 +22,11 @@ from features.errors import CorruptError
 from features.families import all_families
 from features.home import Home, write_whole
 from features.settings import Settings
-from features.snapshots import Generation, build_snapshots, current_generation, read_snapshot
+from features.snapshots import Generation, build_snapshots, current_generation
 from features.views import FeastObject, declare_views
 from features.vocabulary import AS_OF, CUSTOMER_ID
 
-__all__ = [
-    "Generation",
-    "build",
-    "current_generation",
-    "feast_objects",
-    "join_features",
-    "materialize",
-    "open_store",
-    "read_snapshot",
-]
+__all__ = ["build", "feast_objects", "join_features", "materialize", "open_store"]
 
 
 def build(

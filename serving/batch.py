@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from features.errors import CorruptError, NotReadyError
 from features.home import Home, read_json, write_whole, write_whole_json
-from features.store import Generation, current_generation, read_snapshot
+from features.snapshots import Generation, current_generation, read_snapshot
 from features.vocabulary import CUSTOMER_ID
 from serving.columns import from_frame
 from serving.scoring import Scorer

@@ -13,7 +13,7 @@ import pandas as pd
 from features.errors import InputError, RefusedError
 from features.home import Home
 from features.settings import Settings
-from features.store import Generation, read_snapshot
+from features.snapshots import Generation, read_snapshot
 from features.vocabulary import CUSTOMER_ID, Product
 from serving.batch import read_scores
 from serving.champions import load_scorer

@@ -9,7 +9,8 @@ from features.catalogue import load_catalogue
 from features.families import all_families
 from features.home import Home
 from features.online import OnlineReader
-from features.store import current_generation, join_features, read_snapshot
+from features.snapshots import current_generation, read_snapshot
+from features.store import join_features
 from serving.batch import read_scores
 from serving.champions import load_scorer
 from serving.live import load_live

@@ -26,7 +26,8 @@ from features.labels import (
     value_labels,
 )
 from features.settings import Settings
-from features.store import Generation, current_generation, join_features
+from features.snapshots import Generation, current_generation
+from features.store import join_features
 from features.vocabulary import AS_OF, CUSTOMER_ID, Catalogue
 from training.specs import ModelSpec
 

@@ -21,7 +21,8 @@ from features.home import Home
 from features.online import OnlineReader
 from features.settings import Settings, read_settings
 from features.simulate import simulate
-from features.store import build, current_generation, join_features, materialize, read_snapshot
+from features.snapshots import current_generation, read_snapshot
+from features.store import build, join_features, materialize
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]

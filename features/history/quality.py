@@ -106,12 +106,19 @@ class QualityReport:
         return {"ok": self.ok, "tables": tables, "problems": [asdict(p) for p in self.problems]}
 
     def to_text(self) -> str:
-        """The report for a console: a line a table, then what is empty or missing, then the problems."""
-        lines = [f"{'table':<13} {'rows':>12}  {'first':<10}  {'last':<10}  broken rows"]
+        """The report for a console: a line a table, then what is empty or missing, then the problems.
+
+        `other` counts the rows that break any further rule, `gaps` the months without rows.
+        """
+        head = ("duplicates", "orphans", "out of range", "other", "gaps")
+        lines = [f"{'table':<13} {'rows':>12}  {'first':<10}  {'last':<10}  {'  '.join(head)}"]
         for t in self.tables:
             first, last = (f"{d:%Y-%m-%d}" if d else "-" for d in (t.first, t.last))
-            broken = ", ".join(f"{n:,} {rule}" for rule, n in self.counts(t).items()) or "none"
-            lines.append(f"{t.name:<13} {t.rows:>12,}  {first:<10}  {last:<10}  {broken}")
+            counts = self.counts(t)
+            shown = [counts.pop(rule, 0) for rule in ("duplicate", "orphan", "out_of_range")]
+            numbers = (*shown, sum(counts.values()), len(t.gaps))
+            cells = "  ".join(f"{n:>{len(name)},}" for n, name in zip(numbers, head, strict=True))
+            lines.append(f"{t.name:<13} {t.rows:>12,}  {first:<10}  {last:<10}  {cells}")
         for t in self.tables:
             empty = {column: n for column, n in t.nulls.items() if n and t.rows}
             if empty:

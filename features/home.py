@@ -35,6 +35,11 @@ class Home:
         return self.path / "catalogue.toml"
 
     @property
+    def policy(self) -> Path:
+        """Whom this bank may approach, where it differs from the shipped policy."""
+        return self.path / "policy.toml"
+
+    @property
     def history(self) -> Path:
         """Imported history: one parquet file a table."""
         return self.path / "history"
@@ -68,6 +73,11 @@ class Home:
     def decisions_db(self) -> Path:
         """Decisions and outcomes, append-only."""
         return self.path / "decisions.db"
+
+    @property
+    def scores(self) -> Path:
+        """Scores of every customer, one file a generation."""
+        return self.path / "scores"
 
     @property
     def lists(self) -> Path:

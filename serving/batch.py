@@ -115,7 +115,7 @@ def _score_chunk(scorer: Scorer, frame: pd.DataFrame) -> pa.Table:
 
 
 def _path(home: Home, generation: Generation) -> Path:
-    return home.path / "scores" / f"{generation.name}.parquet"
+    return home.scores / f"{generation.name}.parquet"
 
 
 def _sha256(path: Path) -> str:

@@ -20,7 +20,7 @@ from serving.champions import load_scorer
 from serving.columns import Columns, from_frame, take, words
 from serving.decisions import CONTROL, TARGET, Decision, record_decisions
 from serving.export import ListManifest, ListRow, to_csv, write_list
-from serving.policy import Policy, shipped_policy
+from serving.policy import Policy, policy_of
 from serving.ranking import arm_of, segments, tiers
 from serving.scoring import Scorer
 from serving.selection import Selection, select
@@ -135,7 +135,7 @@ def _gather(home: Home, name: str, size: int) -> _Sources:
     generation, scores = read_scores(home, scorer)
     snapshot = read_snapshot(home, generation.as_of)
     product = scorer.catalogue.products[name]
-    return _Sources(scorer, shipped_policy(), product, size, generation, snapshot, scores)
+    return _Sources(scorer, policy_of(home), product, size, generation, snapshot, scores)
 
 
 def _profile(snapshot: pd.DataFrame) -> dict[str, list[Any]]:

@@ -12,10 +12,21 @@ import numpy as np
 
 from features.eligibility import eligible
 from features.errors import ConfigError
+from features.home import Home
 from features.vocabulary import Catalogue, Product
 from serving.columns import Columns, length, numbers, words
 
-__all__ = ["RULES", "Mask", "Policy", "load_policy", "may_have", "reachable", "removals", "shipped_policy"]
+__all__ = [
+    "RULES",
+    "Mask",
+    "Policy",
+    "load_policy",
+    "may_have",
+    "policy_of",
+    "reachable",
+    "removals",
+    "shipped_policy",
+]
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -71,6 +82,11 @@ def load_policy(path: Path) -> Policy:
     if not 0.0 < limits["control_share"] < 1.0:
         raise ConfigError(f"{path}: [arms] control_share must lie between 0 and 1; cure: 0.10 is common")
     return Policy(version=hashlib.sha256(raw).hexdigest()[:12], **limits)
+
+
+def policy_of(home: Home) -> Policy:
+    """The bank's own `policy.toml` where its home has one, else the shipped one."""
+    return load_policy(home.policy) if home.policy.is_file() else shipped_policy()
 
 
 def reachable(columns: Columns, catalogue: Catalogue) -> Mask:

@@ -87,7 +87,7 @@ def _calibration(axes: Axes, result: HeadResult) -> None:
 
 def _tenths(axes: Axes, result: HeadResult) -> None:
     _, actual = _groups(result)
-    axes.bar(np.arange(len(actual)), actual[::-1])
+    axes.bar(np.arange(1, len(actual) + 1), actual[::-1])
     axes.axhline(float(result.actual.mean()), color="grey", linewidth=0.8)
     axes.set(
         title="Outcome by tenth of the test", xlabel="tenth, highest score first", ylabel="mean outcome"

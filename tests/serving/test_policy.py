@@ -1,4 +1,5 @@
 from dataclasses import replace
+from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 
@@ -6,8 +7,9 @@ import pandas as pd
 import pytest
 
 from features.errors import ConfigError, InputError
+from features.home import Home
 from serving.columns import from_frame
-from serving.policy import RULES, load_policy, may_have, removals, shipped_policy
+from serving.policy import RULES, load_policy, may_have, policy_of, removals, shipped_policy
 
 GOOD = {
     "kind": "person",
@@ -118,3 +120,13 @@ def test_rules_hold_for_a_whole_bank(frame: pd.DataFrame, catalogue):
         assert len(kept) < len(frame)
         assert (kept["consent_profiling"] == 1).all() and (kept["consent_marketing"] == 1).all()
         assert (kept[f"holds_{product.name}"] == 0).all()
+
+
+def test_a_bank_may_have_a_policy_of_its_own(tmp_path):
+    home = Home(tmp_path)
+    assert policy_of(home) == shipped_policy()
+    text = files("serving").joinpath("policy.toml").read_text()
+    home.policy.write_text(text.replace("max_contacts_30d = 2", "max_contacts_30d = 1"))
+    own = policy_of(home)
+    assert (own.max_contacts_30d, shipped_policy().max_contacts_30d) == (1, 2)
+    assert own.version != shipped_policy().version

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from string import Template
+from tempfile import TemporaryDirectory
 
 import ibis
 import pandas as pd
@@ -39,7 +40,9 @@ def build(
 ) -> Generation:
     """Build the snapshots (see `build_snapshots`), and tell Feast of the views."""
     generation = build_snapshots(home, as_of, months, settings, tell, every)
-    open_store(home).apply(feast_objects(home))
+    with TemporaryDirectory() as scratch:
+        # Feast creates and drops online tables when it applies: not in the database that serves.
+        open_store(home, online_db=Path(scratch) / "online.db").apply(feast_objects(home))
     return generation
 
 

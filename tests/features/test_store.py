@@ -169,3 +169,14 @@ def test_feasts_own_command_line_sees_the_views(home: Home) -> None:
     out = subprocess.run(command, capture_output=True, text=True, env=environ, check=True).stdout
     for family in all_families(load_catalogue(home.catalogue)):
         assert family.name in out
+
+
+def test_building_leaves_what_is_online_as_it_is(home: Home, settings: Settings) -> None:
+    materialize(home, silent)
+    before = home.online_db.read_bytes()
+    build(home, AS_OF, 0, settings, silent)
+    assert home.online_db.read_bytes() == before
+    home.online_db.unlink()
+    build(home, AS_OF, 4, settings, silent, every=2)
+    with pytest.raises(NotReadyError, match="cure: run `tenure features materialize`"):
+        OnlineReader(home)

@@ -27,7 +27,8 @@ _MONTHS_AFTER = 3
 
 @click.command()
 @click.option("--customers", default=20_000, show_default=True, type=click.IntRange(min=200))
-@click.option("--months", default=36, show_default=True, type=click.IntRange(min=24))
+# Value needs a year to learn from, a year to test on, and half a year of observation before.
+@click.option("--months", default=36, show_default=True, type=click.IntRange(min=30))
 @click.option("--seed", default=7, show_default=True, help="The same seed gives the same bank.")
 @click.option("--product", default="card", show_default=True, help="What the list offers.")
 @on_home

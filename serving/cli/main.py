@@ -13,6 +13,7 @@ from serving.cli.history import check, import_, simulate
 from serving.cli.lists import lists, outcomes
 from serving.cli.loop import advance
 from serving.cli.models import models, train
+from serving.cli.monitor import monitor
 from serving.cli.scores import score, serve
 
 __all__ = ["main"]
@@ -46,6 +47,7 @@ for _verb in (
     features,
     train,
     models,
+    monitor,
     score,
     lists,
     outcomes,

@@ -83,16 +83,16 @@ def _typed(value: ir.Value, field: Field) -> ir.Value:
 
 def _aggregate(cut: Cut, relation: str, windows: Sequence[Window]) -> ir.Table:
     table: ir.Table = getattr(cut, relation)
-    longest = max(w.days for w in windows)
+    seconds = {w.field.name: int((cut.as_of - w.since(cut.as_of)).total_seconds()) for w in windows}
     # Seconds before as_of, as an integer: the same arithmetic on every engine.
     table = table.mutate(age_seconds=int(cut.as_of.timestamp()) - table.at.epoch_seconds())
-    table = table.filter(table.age_seconds <= longest * 86_400)
-    aggregates = {w.field.name: _measure(table, w) for w in windows}
+    table = table.filter(table.age_seconds <= max(seconds.values()))
+    aggregates = {w.field.name: _measure(table, w, seconds[w.field.name]) for w in windows}
     return table.group_by(CUSTOMER_ID).aggregate(**aggregates)
 
 
-def _measure(table: ir.Table, window: Window) -> ir.Value:
-    inside = _inside(table, window)
+def _measure(table: ir.Table, window: Window, seconds: int) -> ir.Value:
+    inside = ibis.and_(table.age_seconds <= seconds, *_slice(table, window.slice))
     if window.measure == "count":
         return inside.ifelse(1, 0).sum()
     if window.measure == "recency":
@@ -105,11 +105,6 @@ def _measure(table: ir.Table, window: Window) -> ir.Value:
     # Millionths as integers: their sum does not depend on the order in which threads add.
     millionths = (kept * 1_000_000).round().cast("int64")
     return millionths.sum().cast("float64") / 1_000_000 / kept.count().nullif(0)
-
-
-def _inside(table: ir.Table, window: Window) -> ir.BooleanValue:
-    conditions = [table.age_seconds <= window.days * 86_400, *_slice(table, window.slice)]
-    return ibis.and_(*conditions)
 
 
 def _slice(table: ir.Table, part: Slice) -> list[ir.BooleanValue]:

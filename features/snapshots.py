@@ -1,6 +1,5 @@
 """Snapshots of every feature: one parquet file a moment, one generation at a time."""
 
-import calendar
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,7 @@ from features.families import all_families
 from features.history.cut import cut_history
 from features.history.read import connect
 from features.home import Home, read_json, write_whole_folder, write_whole_json
+from features.months import months_before
 from features.settings import Settings
 from features.vocabulary import AS_OF, CREATED, CUSTOMER_ID
 
@@ -115,12 +115,7 @@ def _months_back(as_of: datetime, months: int, every: int = 1) -> list[datetime]
     >>> [f"{m:%m-%d}" for m in _months_back(datetime(2024, 3, 31, tzinfo=UTC), 2)]
     ['01-31', '02-29', '03-31']
     """
-    moments = []
-    for back in reversed(range(0, months + 1, every)):
-        year, month = divmod(as_of.year * 12 + as_of.month - 1 - back, 12)
-        day = min(as_of.day, calendar.monthrange(year, month + 1)[1])
-        moments.append(as_of.replace(year=year, month=month + 1, day=day))
-    return moments
+    return [months_before(as_of, back) for back in reversed(range(0, months + 1, every))]
 
 
 def _next_name(home: Home, as_of: datetime) -> str:

@@ -49,6 +49,15 @@ def _sum(name: str, days: int, label: str, slice: Slice) -> Window:
     return Window(field, "transactions", "sum", days, "amount_reporting", slice)
 
 
+def _month_sum(name: str, months: int, label: str, slice: Slice) -> Window:
+    """A sum by calendar months: three of them hold three pay days, 90 days may hold two or four."""
+    field = Field(
+        *(f"{name}_sum_{months}m", "int64", "cents", f"signed sum, {months} calendar months"),
+        *(f"{label}, last {months} months", "C2"),
+    )
+    return Window(field, "transactions", "sum", 0, "amount_reporting", slice, months)
+
+
 def _count(name: str, days: int, label: str, slice: Slice) -> Window:
     field = Field(
         f"{name}_count_{days}d",
@@ -73,7 +82,17 @@ def _of(kind: str) -> Slice:
 
 _IN, _OUT, _ANY = Slice(sign="+"), Slice(sign="-"), Slice()
 
+_COMPARED = {
+    "inflow": ("Incoming payments", _IN),
+    "outflow": ("Outgoing payments", _OUT),
+    "income": (_WORDS["income"], _of("income")),
+    "card": (_WORDS["card"], _of("card")),
+    "orders": (_WORDS["orders"], _of("orders")),
+}
+"""What is compared with the quarter before, by calendar months."""
+
 _WINDOWS = (
+    *(_month_sum(name, m, label, part) for name, (label, part) in _COMPARED.items() for m in (3, 6)),
     *(_sum("inflow", d, "Incoming payments", _IN) for d in (30, 90, 180, 365)),
     *(_sum("outflow", d, "Outgoing payments", _OUT) for d in (30, 90, 180, 365)),
     *(_count("bookings", d, "Bookings", _ANY) for d in (30, 90, 180, 365)),
@@ -104,9 +123,9 @@ _WINDOWS = (
 
 
 def _change(table: ir.Table, name: str) -> ir.Value:
-    """A quarter against the one before it; null where there was nothing before."""
-    recent = table[f"{name}_sum_90d"].cast("float64")
-    before = (table[f"{name}_sum_180d"] - table[f"{name}_sum_90d"]).cast("float64")
+    """Three months against the three before; null where there was nothing before."""
+    recent = table[f"{name}_sum_3m"].cast("float64")
+    before = (table[f"{name}_sum_6m"] - table[f"{name}_sum_3m"]).cast("float64")
     return recent / (before != 0).ifelse(before, ibis.null("float64"))
 
 
@@ -117,21 +136,15 @@ FAMILY = Family(
     derived=tuple(
         (
             Field(
-                f"{name}_change_90d",
+                f"{name}_change_3m",
                 "float64",
                 "ratio",
-                "sum of 90 days to the 90 days before",
-                f"{label}, last 90 days against the 90 before",
+                "sum of 3 calendar months to the 3 before",
+                f"{label}, last 3 months against the 3 before",
                 null="null",
             ),
             partial(_change, name=name),
         )
-        for name, label in (
-            ("inflow", "Incoming payments"),
-            ("outflow", "Outgoing payments"),
-            ("income", "Salary and pension"),
-            ("card", "Card payments"),
-            ("orders", "Standing orders"),
-        )
+        for name, (label, _) in _COMPARED.items()
     ),
 )

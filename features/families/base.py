@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
+
+from features.months import months_before
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -51,7 +54,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Window:
-    """A window aggregate as data, over [as_of - days, as_of).
+    """A window aggregate as data, over the `days` or the calendar `months` before as_of.
 
     table
         A relation of the cut history: transactions, interactions, touches.
@@ -63,9 +66,14 @@ class Window:
     field: Field
     table: str
     measure: Literal["count", "sum", "mean", "largest", "recency"]
-    days: int
+    days: int = 0
     column: str = ""
     slice: Slice = Slice()
+    months: int = 0
+
+    def since(self, as_of: datetime) -> datetime:
+        """Start of the window, included; its end is as_of, excluded."""
+        return months_before(as_of, self.months) if self.months else as_of - timedelta(days=self.days)
 
 
 Expression = Callable[["Cut", "ir.Table"], "ir.Table"]

@@ -15,10 +15,12 @@ from tests.features.conftest import row
 from tests.features.memory_bank import connect
 
 AS_OF = datetime(2024, 3, 1, tzinfo=UTC)  # the day after a leap day
+MONTHS = {3: datetime(2023, 12, 1, tzinfo=UTC), 6: datetime(2023, 9, 1, tzinfo=UTC)}
 moments = st.one_of(
     st.datetimes(datetime(2023, 1, 1), datetime(2024, 6, 1)).map(lambda d: d.replace(tzinfo=UTC)),
     # Edges: midnight itself, a microsecond to either side, the edges of every window.
     st.sampled_from([0, 30, 90, 180, 365]).map(lambda d: AS_OF - timedelta(days=d)),
+    st.sampled_from([*MONTHS.values(), *(m - timedelta(microseconds=1) for m in MONTHS.values())]),
     st.sampled_from([0, 30, 90, 365]).map(lambda d: AS_OF - timedelta(days=d, microseconds=1)),
 )
 bookings = st.lists(
@@ -63,7 +65,7 @@ def oracle(rows: list[dict[str, Any]], window: Window) -> int | None:
     for r in sorted(rows, key=lambda r: r["known_at"]):
         if r["known_at"] <= AS_OF:
             known[r["transaction_id"]] = r
-    start = AS_OF - timedelta(days=window.days)
+    start = MONTHS[window.months] if window.months else AS_OF - timedelta(days=window.days)
     inside = [r for r in known.values() if _floor(start) <= _floor(r["at"]) and r["at"] < AS_OF]
     for column, words in window.slice.words.items():
         inside = [r for r in inside if r[column] in words]

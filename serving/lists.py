@@ -29,7 +29,7 @@ __all__ = ["PulledList", "pull"]
 
 _PROFILE = {
     *(CUSTOMER_ID, "kind", "age_years", "preferred_channel", "manager_id"),
-    *("consent_profiling", "consent_marketing", "balance_min_90d", "balance_total"),
+    *("consent_profiling", "consent_marketing", "balance_min_3m", "balance_total"),
     *("contacts_30d", "contacts_90d", "refusals_180d", "complaints_open"),
 }
 

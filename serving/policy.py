@@ -162,7 +162,7 @@ def _overdrawn(columns: Columns, offer: _Offer) -> Mask:
     """The lowest balance of 90 days below zero; without any balance there is nothing to judge by."""
     if offer.product.suitable != "not_overdrawn":
         return np.zeros(length(columns), dtype=bool)
-    return np.asarray(~(numbers(columns, "balance_min_90d") >= 0), dtype=bool)
+    return np.asarray(~(numbers(columns, "balance_min_3m") >= 0), dtype=bool)
 
 
 def _no_reserve(columns: Columns, offer: _Offer) -> Mask:

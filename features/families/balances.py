@@ -4,7 +4,8 @@ The level at a moment is the sum, over the customer's holdings that are not loan
 known balance before that moment; it is carried forward, so missing bookings do not bend it.
 """
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime
 from functools import reduce
 from operator import add
 
@@ -13,20 +14,21 @@ import ibis.expr.types as ir
 
 from features.families.base import DType, Family, Field
 from features.history.cut import Cut
+from features.months import months_before
 
-__all__ = ["FAMILY", "LEVEL_DAYS", "levels"]
+__all__ = ["FAMILY", "LEVEL_MONTHS", "levels"]
 
-LEVEL_DAYS = (0, 30, 60, 90, 120, 150, 180, 270, 360)
-"""Distances before as_of, in days, at which the balance is read."""
+LEVEL_MONTHS = (0, 1, 2, 3, 4, 5, 6, 9, 12)
+"""Calendar months before as_of at which the balance is read: the same day of the pay cycle."""
 
 
-def levels(cut: Cut, spine: ir.Table, days: tuple[int, ...]) -> ir.Table:
-    """Balances in cents at several moments before as_of.
+def levels(cut: Cut, spine: ir.Table, moments: tuple[datetime, ...]) -> ir.Table:
+    """Balances in cents at several moments, none of them after as_of; the first one is as_of.
 
     Returns
     -------
     table
-        customer_id, level_<days> for each distance (null before the first booking), and the
+        customer_id, level_<n> for the n-th moment (null before the first booking), and the
         outstanding loan now, `loan_outstanding` (positive).
     """
     booked = cut.transactions.filter(cut.transactions.balance_reporting.notnull())
@@ -35,10 +37,8 @@ def levels(cut: Cut, spine: ir.Table, days: tuple[int, ...]) -> ir.Table:
     loans = cut.holdings.filter(cut.holdings["product"] == "loan").select("holding_id").distinct()
     last_before = {
         # `where`, not a null key: Ibis orders by the key, and among null keys any row may come first.
-        f"level_{d}": booked.balance_reporting.argmax(
-            booked.seq, where=booked.at < ibis.literal(cut.as_of - timedelta(days=d))
-        )
-        for d in days
+        f"level_{n}": booked.balance_reporting.argmax(booked.seq, where=booked.at < ibis.literal(moment))
+        for n, moment in enumerate(moments)
     }
     per_holding = booked.group_by(["customer_id", "holding_id"]).aggregate(**last_before)
     owed = per_holding.semi_join(loans, "holding_id")
@@ -51,18 +51,17 @@ def levels(cut: Cut, spine: ir.Table, days: tuple[int, ...]) -> ir.Table:
 
 
 def _balances(cut: Cut, spine: ir.Table) -> ir.Table:
-    table = levels(cut, spine, LEVEL_DAYS)
+    table = levels(cut, spine, tuple(months_before(cut.as_of, m) for m in LEVEL_MONTHS))
     return table.select(
         "customer_id",
         "loan_outstanding",
         balance_total=table.level_0,
-        **{f"balance_{d}d_ago": table[f"level_{d}"] for d in LEVEL_DAYS if d},
+        **{f"balance_{m}m_ago": table[f"level_{n}"] for n, m in enumerate(LEVEL_MONTHS) if m},
     )
 
 
-def _mean(table: ir.Table, days: tuple[int, ...]) -> ir.Value:
-    columns = [table.balance_total if d == 0 else table[f"balance_{d}d_ago"] for d in days]
-    return reduce(add, (c.cast("float64") for c in columns)) / len(columns)
+def _mean(table: ir.Table, months: tuple[int, ...]) -> ir.Value:
+    return reduce(add, (_level(table, m).cast("float64") for m in months)) / len(months)
 
 
 def _share(part: ir.Value, whole: ir.Value) -> ir.Value:
@@ -70,12 +69,16 @@ def _share(part: ir.Value, whole: ir.Value) -> ir.Value:
     return part / (whole > 0).ifelse(whole, ibis.null("float64"))
 
 
-def _lowest(table: ir.Table, days: tuple[int, ...]) -> ir.Value:
-    return ibis.least(*(_level(table, d) for d in days))
+def _lowest(table: ir.Table, months: tuple[int, ...]) -> ir.Value:
+    return ibis.least(*(_level(table, m) for m in months))
 
 
-def _level(table: ir.Table, days: int) -> ir.Value:
-    return table.balance_total if days == 0 else table[f"balance_{days}d_ago"]
+def _highest(table: ir.Table, months: tuple[int, ...]) -> ir.Value:
+    return ibis.greatest(*(_level(table, m) for m in months))
+
+
+def _level(table: ir.Table, months: int) -> ir.Value:
+    return table[f"balance_{months}m_ago"] if months else table.balance_total
 
 
 def _field(name: str, unit: str, meaning: str, label: str) -> Field:
@@ -83,7 +86,19 @@ def _field(name: str, unit: str, meaning: str, label: str) -> Field:
     return Field(name, dtype, unit, meaning, label, "C2", "null")
 
 
-_RECENT, _BEFORE, _YEAR = (0, 30, 60, 90), (90, 120, 150, 180), LEVEL_DAYS
+_RECENT, _BEFORE, _YEAR = (0, 1, 2, 3), (3, 4, 5, 6), LEVEL_MONTHS
+
+
+def _ago(months: int) -> str:
+    return f"{months} months ago" if months > 1 else "a month ago"
+
+
+def _change(name: str, months: int, words: str) -> tuple[Field, Callable[[ir.Table], ir.Value]]:
+    meaning = f"level now less {_ago(months)}"
+    return _field(
+        name, "cents", meaning, f"Balance change, {words}"
+    ), lambda t: t.balance_total - _level(t, months)
+
 
 FAMILY = Family(
     "balances",
@@ -91,68 +106,56 @@ FAMILY = Family(
     expressed=(
         _field("balance_total", "cents", "balance of all holdings but loans", "Balance"),
         *(
-            _field(f"balance_{d}d_ago", "cents", f"that balance {d} days earlier", f"Balance {d} days ago")
-            for d in LEVEL_DAYS
-            if d
+            _field(
+                f"balance_{m}m_ago", "cents", f"that balance {m} months earlier", f"Balance {m} months ago"
+            )
+            for m in LEVEL_MONTHS
+            if m
         ),
         Field("loan_outstanding", "int64", "cents", "outstanding on loans", "Outstanding loans", "C2"),
     ),
     expression=_balances,
     derived=(
         (
-            _field(
-                "balance_mean_90d", "cents (mean)", "mean level of 90 days", "Mean balance, last 90 days"
-            ),
+            _field("balance_mean_3m", "cents (mean)", "mean level of 3 months", "Mean balance, 3 months"),
             lambda t: _mean(t, _RECENT),
         ),
         (
             _field(
-                "balance_mean_180d", "cents (mean)", "mean level, day 180 to 90", "Mean balance, before"
+                "balance_mean_6m",
+                "cents (mean)",
+                "mean level, month 6 to 3",
+                "Mean balance, before",
             ),
             lambda t: _mean(t, _BEFORE),
         ),
         (
-            _field("balance_min_90d", "cents", "lowest level of 90 days", "Lowest balance, last 90 days"),
+            _field("balance_min_3m", "cents", "lowest level of 3 months", "Lowest balance, last 3 months"),
             lambda t: _lowest(t, _RECENT),
         ),
         (
-            _field("balance_max_360d", "cents", "highest level of 360 days", "Highest balance, last year"),
-            lambda t: ibis.greatest(*(_level(t, d) for d in _YEAR)),
+            _field("balance_max_12m", "cents", "highest level of 12 months", "Highest balance, last year"),
+            lambda t: _highest(t, _YEAR),
         ),
+        _change("balance_change_1m", 1, "a month"),
+        _change("balance_change_3m", 3, "3 months"),
+        _change("balance_change_12m", 12, "a year"),
         (
-            _field("balance_change_30d", "cents", "level now less 30 days ago", "Balance change, 30 days"),
-            lambda t: t.balance_total - t.balance_30d_ago,
-        ),
-        (
-            _field("balance_change_90d", "cents", "level now less 90 days ago", "Balance change, 90 days"),
-            lambda t: t.balance_total - t.balance_90d_ago,
-        ),
-        (
-            _field("balance_change_360d", "cents", "level now less 360 days ago", "Balance change, a year"),
-            lambda t: t.balance_total - t.balance_360d_ago,
-        ),
-        (
-            _field("balance_to_mean", "ratio", "level now to its 90-day mean", "Balance against its mean"),
+            _field("balance_to_mean", "ratio", "level now to its 3-month mean", "Balance against its mean"),
             lambda t: _share(t.balance_total, _mean(t, _RECENT)),
         ),
         (
-            _field("balance_trend", "ratio", "90-day mean to the mean before", "Balance trend, 90 days"),
+            _field("balance_trend", "ratio", "3-month mean to the mean before", "Balance trend, 3 months"),
             lambda t: _share(_mean(t, _RECENT), _mean(t, _BEFORE)),
         ),
         (
             _field("balance_of_peak", "ratio", "level now to the year's highest", "Share of peak balance"),
-            lambda t: _share(
-                t.balance_total.cast("float64"),
-                ibis.greatest(*(_level(t, d) for d in _YEAR)).cast("float64"),
-            ),
+            lambda t: _share(t.balance_total.cast("float64"), _highest(t, _YEAR).cast("float64")),
         ),
         (
-            _field(
-                "balance_spread_90d", "ratio", "highest less lowest, to the mean", "Balance swings, 90 days"
-            ),
+            _field("balance_spread_3m", "ratio", "highest less lowest, to the mean", "Balance swings"),
             lambda t: _share(
-                (ibis.greatest(*(_level(t, d) for d in _RECENT)) - _lowest(t, _RECENT)).cast("float64"),
-                _mean(t, _RECENT),
+                (_highest(t, _RECENT) - _lowest(t, _RECENT)).cast("float64"), _mean(t, _RECENT)
             ),
         ),
     ),

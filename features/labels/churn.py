@@ -1,6 +1,7 @@
 """Who left: churn by several definitions."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from functools import reduce
 from operator import add
 
@@ -57,8 +58,8 @@ def _balance_attrition(outcome: Outcome, catalogue: Catalogue) -> ir.Table:
     Only customers whose reference reaches the catalogue's floor: below it, halving means nothing.
     """
     at_risk = outcome.at_risk()
-    before = levels(cut_history(outcome.connection, outcome.as_of), at_risk, _REFERENCE_DAYS)
-    after = levels(outcome.at(outcome.closes), at_risk, _REFERENCE_DAYS)
+    before = levels(cut_history(outcome.connection, outcome.as_of), at_risk, _quarter(outcome.as_of))
+    after = levels(outcome.at(outcome.closes), at_risk, _quarter(outcome.closes))
     before = before.select(CUSTOMER_ID, reference=_mean_level(before))
     after = after.select(CUSTOMER_ID, later=_mean_level(after))
     both = before.inner_join(after, CUSTOMER_ID)
@@ -72,7 +73,11 @@ CHURN_DEFINITIONS: Mapping[str, Callable[[Outcome, Catalogue], ir.Table]] = {
 }
 
 
+def _quarter(end: datetime) -> tuple[datetime, ...]:
+    """Four moments a month apart, the last 90 days before `end`."""
+    return tuple(end - timedelta(days=d) for d in _REFERENCE_DAYS)
+
+
 def _mean_level(table: ir.Table) -> ir.Value:
-    return reduce(add, (table[f"level_{d}"].cast("float64") for d in _REFERENCE_DAYS)) / len(
-        _REFERENCE_DAYS
-    )
+    names = (f"level_{n}" for n in range(len(_REFERENCE_DAYS)))
+    return reduce(add, (table[name].cast("float64") for name in names)) / len(_REFERENCE_DAYS)

@@ -65,7 +65,7 @@ def frame() -> pd.DataFrame:
     frame["consent_profiling"] = (rng.random(N) < 0.9).astype(int)
     frame["tenure_days"] = rng.integers(100, 3000, N)
     frame["balance_total"] = rng.integers(-50_000, 900_000, N)
-    frame["balance_min_90d"] = frame["balance_total"] - 20_000
+    frame["balance_min_3m"] = frame["balance_total"] - 20_000
     for name in ("contacts_30d", "contacts_90d", "refusals_180d", "complaints_open"):
         frame[name] = (rng.random(N) < 0.05).astype(int)
     for product in PRODUCTS:

@@ -14,9 +14,7 @@ from features.families.base import Family, Field, Slice, Window
 from features.history.cut import Cut
 from features.vocabulary import AS_OF, CUSTOMER_ID
 
-__all__ = ["feature_table", "spine_of"]
-
-_TYPES = {"int64": "int64", "float64": "float64", "string": "string"}
+__all__ = ["feature_table", "join_customers", "spine_of"]
 
 
 def spine_of(cut: Cut) -> ir.Table:
@@ -50,7 +48,7 @@ def feature_table(cut: Cut, spine: ir.Table, families: Sequence[Family]) -> ir.T
     """
     result = spine
     for family in families:
-        result = _join(result, _family_columns(cut, spine, family))
+        result = join_customers(result, _family_columns(cut, spine, family))
     moment = ibis.literal(cut.as_of, type="timestamp('UTC')")
     return result.mutate(as_of=moment).relocate(CUSTOMER_ID, AS_OF)
 
@@ -59,23 +57,24 @@ def _family_columns(cut: Cut, spine: ir.Table, family: Family) -> ir.Table:
     columns = spine
     for relation in dict.fromkeys(w.table for w in family.windows):
         windows = [w for w in family.windows if w.table == relation]
-        columns = _join(columns, _aggregate(cut, relation, windows))
+        columns = join_customers(columns, _aggregate(cut, relation, windows))
     if family.expression is not None:
-        columns = _join(columns, family.expression(cut, spine))
+        columns = join_customers(columns, family.expression(cut, spine))
     known = [*(w.field for w in family.windows), *family.expressed]
     columns = columns.select(CUSTOMER_ID, **{f.name: _typed(columns[f.name], f) for f in known})
     derived = {f.name: _typed(rule(columns), f) for f, rule in family.derived}
     return columns.mutate(**derived) if derived else columns
 
 
-def _join(left: ir.Table, right: ir.Table) -> ir.Table:
+def join_customers(left: ir.Table, right: ir.Table) -> ir.Table:
+    """Every customer of `left`, with the columns of `right` or nulls."""
     joined = left.left_join(right, CUSTOMER_ID)
     return joined.drop(f"{CUSTOMER_ID}_right")
 
 
 def _typed(value: ir.Value, field: Field) -> ir.Value:
     """Cast to the declared type and apply the null policy; money stays whole cents."""
-    cast = value.cast(_TYPES[field.dtype])
+    cast = value.cast(field.dtype)
     if field.null == "null":
         return cast
     return cast.fill_null("" if field.dtype == "string" else 0)

@@ -55,11 +55,6 @@ class Home:
         return self.path / "online.db"
 
     @property
-    def registry_db(self) -> Path:
-        """Feast's registry."""
-        return self.path / "registry.db"
-
-    @property
     def mlflow_db(self) -> Path:
         """MLflow's tracking store."""
         return self.path / "mlflow.db"
@@ -83,11 +78,6 @@ class Home:
     def lists(self) -> Path:
         """Target lists with their manifests."""
         return self.path / "lists"
-
-    @property
-    def reports(self) -> Path:
-        """Pages and figures."""
-        return self.path / "reports"
 
     @property
     def truth(self) -> Path:

@@ -16,10 +16,27 @@ from features.families.base import DType, Family, Field
 from features.history.cut import Cut
 from features.months import months_before
 
-__all__ = ["FAMILY", "LEVEL_MONTHS", "levels"]
+__all__ = ["FAMILY", "LEVEL_MONTHS", "last_balances", "levels"]
 
 LEVEL_MONTHS = (0, 1, 2, 3, 4, 5, 6, 9, 12)
 """Calendar months before as_of at which the balance is read: the same day of the pay cycle."""
+
+
+def last_balances(transactions: ir.Table, by: tuple[str, ...], moments: tuple[datetime, ...]) -> ir.Table:
+    """The last balance in cents booked before each moment.
+
+    Returns
+    -------
+    table
+        `by`, and level_<n> for the n-th moment, null before the first booking.
+    """
+    booked = transactions.filter(transactions.balance_reporting.notnull())
+    # `where`, not a null key: Ibis orders by the key, and among null keys any row may come first.
+    last_before = {
+        f"level_{n}": booked.balance_reporting.argmax(booked.seq, where=booked.at < ibis.literal(moment))
+        for n, moment in enumerate(moments)
+    }
+    return booked.group_by(list(by)).aggregate(**last_before)
 
 
 def levels(cut: Cut, spine: ir.Table, moments: tuple[datetime, ...]) -> ir.Table:
@@ -31,20 +48,16 @@ def levels(cut: Cut, spine: ir.Table, moments: tuple[datetime, ...]) -> ir.Table
         customer_id, level_<n> for the n-th moment (null before the first booking), and the
         outstanding loan now, `loan_outstanding` (positive).
     """
-    booked = cut.transactions.filter(cut.transactions.balance_reporting.notnull())
-    booked = booked.semi_join(spine, "customer_id")
+    booked = cut.transactions.semi_join(spine, "customer_id")
+    per_holding = last_balances(booked, ("customer_id", "holding_id"), moments)
     # A holding is one product, whoever owns it: one row each, or the join would repeat bookings.
     loans = cut.holdings.filter(cut.holdings["product"] == "loan").select("holding_id").distinct()
-    last_before = {
-        # `where`, not a null key: Ibis orders by the key, and among null keys any row may come first.
-        f"level_{n}": booked.balance_reporting.argmax(booked.seq, where=booked.at < ibis.literal(moment))
-        for n, moment in enumerate(moments)
-    }
-    per_holding = booked.group_by(["customer_id", "holding_id"]).aggregate(**last_before)
     owed = per_holding.semi_join(loans, "holding_id")
     owed = owed.group_by("customer_id").aggregate(loan_outstanding=-owed.level_0.sum())
     held = per_holding.anti_join(loans, "holding_id")
-    held = held.group_by("customer_id").aggregate(**{name: held[name].sum() for name in last_before})
+    held = held.group_by("customer_id").aggregate(
+        **{f"level_{n}": held[f"level_{n}"].sum() for n in range(len(moments))}
+    )
     both = held.outer_join(owed, "customer_id")
     key = ibis.coalesce(both.customer_id, both.customer_id_right)
     return both.mutate(customer_id=key).drop("customer_id_right")

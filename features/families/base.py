@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["DType", "Expression", "Family", "Field", "Slice", "Window"]
 
 DType = Literal["int64", "float64", "string"]
-NullPolicy = Literal["zero", "null", "never"]
+NullPolicy = Literal["zero", "null"]
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,7 @@ class Field:
     """One column of a feature view.
 
     null
-        `zero`: a customer without events has 0; `null`: absence is absence and stays null;
-        `never`: the value always exists.
+        `zero`: a customer without events has 0; `null`: absence is absence and stays null.
     use
         `model` fields feed models; `decision` fields only policies and lists.
     protected

@@ -9,7 +9,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from features.compute import spine_of
+from features.compute import join_customers, spine_of
 from features.families.balances import levels
 from features.history.cut import cut_history
 from features.labels.outcome import Outcome, stamped
@@ -45,8 +45,8 @@ def _closure(outcome: Outcome, _: Catalogue) -> ir.Table:
     reasons = ended.group_by(CUSTOMER_ID).aggregate(
         by_customer=(ended.close_reason == "customer").any(), by_bank=(ended.close_reason == "bank").any()
     )
-    table = at_risk.left_join(stayed, CUSTOMER_ID).drop(f"{CUSTOMER_ID}_right")
-    table = table.left_join(reasons, CUSTOMER_ID).drop(f"{CUSTOMER_ID}_right")
+    table = join_customers(at_risk, stayed)
+    table = join_customers(table, reasons)
     own_will = table.by_customer & ~table.by_bank
     table = table.filter(table.open_at_end.notnull() | own_will)
     return table.select(CUSTOMER_ID, churn=table.open_at_end.isnull().cast("float64"))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import ibis
 import pandas as pd
 
+from features.compute import join_customers
 from features.labels.outcome import Outcome, stamped
 from features.vocabulary import CUSTOMER_ID
 
@@ -25,6 +26,6 @@ def uptake_labels(outcome: Outcome, products: Sequence[str]) -> pd.DataFrame:
     by_product = taken.group_by(CUSTOMER_ID).aggregate(
         **{p: (taken["product"] == p).ifelse(1.0, 0.0).max() for p in products}
     )
-    table = outcome.at_risk().left_join(by_product, CUSTOMER_ID).drop(f"{CUSTOMER_ID}_right")
+    table = join_customers(outcome.at_risk(), by_product)
     table = table.select(CUSTOMER_ID, **{p: table[p].fill_null(0.0) for p in products})
     return stamped(table.to_pandas(), outcome)

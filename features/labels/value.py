@@ -8,6 +8,8 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from features.compute import join_customers
+from features.families.balances import last_balances
 from features.labels.outcome import Outcome, stamped
 from features.vocabulary import CUSTOMER_ID, Catalogue
 
@@ -36,7 +38,7 @@ def value_labels(outcome: Outcome, catalogue: Catalogue) -> pd.DataFrame:
         _charges(outcome),
         _contact_costs(outcome),
     ):
-        table = table.left_join(part, CUSTOMER_ID).drop(f"{CUSTOMER_ID}_right")
+        table = join_customers(table, part)
     frame: pd.DataFrame = table.to_pandas()
     amounts = [c for c in frame.columns if c != CUSTOMER_ID]
     frame[amounts] = frame[amounts].astype("float64").fillna(0.0)
@@ -57,18 +59,13 @@ def _held(outcome: Outcome, products: tuple[str, ...]) -> ir.Table:
     """For each product: months_<p>, steps at whose end it was held; balance_<p>, the sum over the
     steps of the absolute balance in cents. Shared holdings count for their owner only."""
     end = outcome.at(outcome.closes)
-    ends = [ibis.literal(outcome.closes - timedelta(days=d)) for d in _steps(outcome)]
-    booked = end.transactions.filter(end.transactions.balance_reporting.notnull())
-    level = booked.group_by("holding_id").aggregate(
-        **{
-            f"level_{k}": booked.balance_reporting.argmax(booked.seq, where=booked.at < moment)
-            for k, moment in enumerate(ends)
-        }
-    )
+    moments = tuple(outcome.closes - timedelta(days=d) for d in _steps(outcome))
+    level = last_balances(end.transactions, ("holding_id",), moments)
     own = end.holdings.filter(end.holdings.role == "owner")
     own = own.left_join(level, "holding_id").drop("holding_id_right")
     held = [
-        (own.opened_at < moment) & (own.closed_at.isnull() | (own.closed_at >= moment)) for moment in ends
+        (own.opened_at < moment) & (own.closed_at.isnull() | (own.closed_at >= moment))
+        for moment in map(ibis.literal, moments)
     ]
     months = reduce(add, (h.ifelse(1, 0) for h in held))
     balance = reduce(add, (h.ifelse(own[f"level_{k}"].abs().fill_null(0), 0) for k, h in enumerate(held)))

@@ -37,7 +37,7 @@ bench-quality: install   ## models beside plain baselines; TENURE_SAMPLE_DATA na
 	$(BIN)/python -m benchmarks.quality --size $(SIZE)
 
 lock:            ## resolve the lock anew (needs uv)
-	uv pip compile --upgrade --universal --python-version 3.11 --group dev --no-emit-index-url \
+	uv pip compile --upgrade --universal --python-version 3.11 --group dev --extra spark --no-emit-index-url \
 	    --no-header --no-annotate pyproject.toml -o requirements.lock
 
 clean:           ## remove what was installed and what the demo wrote

@@ -1,20 +1,24 @@
-"""From declarations to columns: compile every family to Ibis and run it for one as_of.
+"""From declarations to columns: every family as one Ibis table for one as_of.
 
-A window aggregate is data, so this module is one executor of it among possible others; it writes
-`sum(case when ... end)` rather than filtered aggregates, because one pass over the rows then
-serves every window of a relation.
+Windows and levels are data, so this module is one executor of them among several (see
+features.engines); what is expressed and what is derived runs as Ibis everywhere. Windows are
+written as `sum(case when ... end)` rather than filtered aggregates, because one pass over the rows
+then serves every window of a relation.
 """
 
 from collections.abc import Sequence
+from functools import reduce
 
 import ibis
 import ibis.expr.types as ir
 
-from features.families.base import Family, Field, Slice, Window
+from features.families.base import Family, Field, Level, Slice, Window
 from features.history.cut import Cut
+from features.history.levels import levels
+from features.months import months_before
 from features.vocabulary import AS_OF, CUSTOMER_ID
 
-__all__ = ["feature_table", "join_customers", "spine_of"]
+__all__ = ["expressed_table", "feature_table", "finish", "join_customers", "spine_of"]
 
 
 def spine_of(cut: Cut) -> ir.Table:
@@ -46,24 +50,42 @@ def feature_table(cut: Cut, spine: ir.Table, families: Sequence[Family]) -> ir.T
     table
         customer_id, as_of, then every field; as many rows as the spine.
     """
-    result = spine
+    windows = [w for family in families for w in family.windows]
+    relations = dict.fromkeys(w.table for w in windows)
+    parts = [_aggregate(cut, r, [w for w in windows if w.table == r]) for r in relations]
+    declared = [level for family in families for level in family.levels]
+    if declared:
+        parts.append(_levels(cut, spine, declared))
+    base = reduce(join_customers, parts, expressed_table(cut, spine, families))
+    return finish(base, families, cut)
+
+
+def expressed_table(cut: Cut, spine: ir.Table, families: Sequence[Family]) -> ir.Table:
+    """What no window or level can say: the spine with the columns of every family's expression."""
+    told = [family.expression(cut, spine) for family in families if family.expression is not None]
+    return reduce(join_customers, told, spine)
+
+
+def finish(base: ir.Table, families: Sequence[Family], cut: Cut) -> ir.Table:
+    """Type the columns, apply null policies and derive the rest.
+
+    Parameters
+    ----------
+    base
+        customer_id, and every window, level and expressed column, null where there is nothing.
+
+    Returns
+    -------
+    table
+        customer_id, as_of, then every field in declared order; as many rows as `base`.
+    """
+    fields = [f for family in families for f in family.base_fields]
+    table = base.select(CUSTOMER_ID, **{f.name: _typed(base[f.name], f) for f in fields})
     for family in families:
-        result = join_customers(result, _family_columns(cut, spine, family))
+        table = table.mutate(**{field.name: _typed(rule(table), field) for field, rule in family.derived})
     moment = ibis.literal(cut.as_of, type="timestamp('UTC')")
-    return result.mutate(as_of=moment).relocate(CUSTOMER_ID, AS_OF)
-
-
-def _family_columns(cut: Cut, spine: ir.Table, family: Family) -> ir.Table:
-    columns = spine
-    for relation in dict.fromkeys(w.table for w in family.windows):
-        windows = [w for w in family.windows if w.table == relation]
-        columns = join_customers(columns, _aggregate(cut, relation, windows))
-    if family.expression is not None:
-        columns = join_customers(columns, family.expression(cut, spine))
-    known = [*(w.field for w in family.windows), *family.expressed]
-    columns = columns.select(CUSTOMER_ID, **{f.name: _typed(columns[f.name], f) for f in known})
-    derived = {f.name: _typed(rule(columns), f) for f, rule in family.derived}
-    return columns.mutate(**derived) if derived else columns
+    names = [f.name for family in families for f in family.fields]
+    return table.select(CUSTOMER_ID, moment.name(AS_OF), *names)
 
 
 def join_customers(left: ir.Table, right: ir.Table) -> ir.Table:
@@ -78,6 +100,16 @@ def _typed(value: ir.Value, field: Field) -> ir.Value:
     if field.null == "null":
         return cast
     return cast.fill_null("" if field.dtype == "string" else 0)
+
+
+def _levels(cut: Cut, spine: ir.Table, declared: Sequence[Level]) -> ir.Table:
+    months = sorted({level.months for level in declared})
+    table = levels(cut, spine, tuple(months_before(cut.as_of, m) for m in months))
+    named = {
+        level.field.name: table[f"{'owed' if level.owed else 'level'}_{months.index(level.months)}"]
+        for level in declared
+    }
+    return table.select(CUSTOMER_ID, **named)
 
 
 def _aggregate(cut: Cut, relation: str, windows: Sequence[Window]) -> ir.Table:
@@ -112,4 +144,8 @@ def _slice(table: ir.Table, part: Slice) -> list[ir.BooleanValue]:
         conditions.append(table.amount_reporting > 0)
     elif part.sign == "-":
         conditions.append(table.amount_reporting < 0)
+    if part.hours != (0, 24):
+        # From the epoch, not from a calendar function: engines differ in their session's zone.
+        hour = table.at.epoch_seconds() // 3_600 % 24
+        conditions += [hour >= part.hours[0], hour < part.hours[1]]
     return conditions

@@ -3,27 +3,24 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import ibis
 import pandas as pd
 
 from features.catalogue import load_catalogue
-from features.compute import feature_table, spine_of
+from features.engines import Job, engine_named
 from features.errors import InputError, NotReadyError, RefusedError
 from features.families import all_families
-from features.history.cut import cut_history
 from features.history.read import connect
 from features.home import Home, read_json, write_whole_folder, write_whole_json
 from features.months import months_before
 from features.settings import Settings
-from features.vocabulary import AS_OF, CREATED, CUSTOMER_ID
+from features.vocabulary import CREATED
 
 __all__ = ["Generation", "build_snapshots", "current_generation", "read_snapshot"]
 
 _BUILD = "run `tenure features build --as-of DATE`"
-_SQL_TYPES = {"int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR"}
 MIN_OBSERVED_DAYS = 180
 MAX_SILENT_DAYS = 7
 
@@ -44,6 +41,7 @@ def build_snapshots(
     settings: Settings,
     tell: Callable[[str], None],
     every: int = 1,
+    engine: str = "duckdb",
 ) -> Generation:
     """Compute every feature at as_of and at earlier snapshots, `every` months apart, `months` back.
 
@@ -66,7 +64,6 @@ def build_snapshots(
             "as_of must be a UTC midnight, months at least 0, every at least 1: "
             f"got {as_of}, {months}, {every}"
         )
-    families = all_families(load_catalogue(home.catalogue))
     connection = connect(home, settings.threads, settings.memory)
     first, last = _span(connection)
     if as_of - last > timedelta(days=MAX_SILENT_DAYS):
@@ -84,23 +81,11 @@ def build_snapshots(
         )
     generation = Generation(_next_name(home, as_of), as_of, tuple(moments))
     with write_whole_folder(home.offline) as folder:
-        for number, moment in enumerate(moments, 1):
-            tell(f"features at {moment:%Y-%m-%d} ({number} of {len(moments)})")
-            _write_snapshot(connection, moment, families, folder / f"{moment:%Y-%m-%d}.parquet")
+        families = all_families(load_catalogue(home.catalogue))
+        job = Job(home, families, tuple(moments), folder, settings.threads, settings.memory, tell)
+        engine_named(engine)(job)
         write_whole_json(folder / "generation.json", _as_json(generation))
     return generation
-
-
-def _write_snapshot(connection: Any, moment: datetime, families: Any, path: Path) -> None:
-    cut = cut_history(connection, moment)
-    table = feature_table(cut, spine_of(cut), families)
-    # Features of a snapshot look at nothing known later than as_of, so they could exist by then.
-    table = table.mutate(**{CREATED: table[AS_OF]}).order_by(CUSTOMER_ID)
-    # DuckDB sums integers into 128 bits and would write them as floats: say the declared types.
-    types = {f.name: _SQL_TYPES[f.dtype] for family in families for f in family.fields}
-    columns = [f'CAST("{c}" AS {types[c]}) AS "{c}"' if c in types else f'"{c}"' for c in table.columns]
-    select = f"SELECT {', '.join(columns)} FROM ({connection.compile(table)})"
-    connection.raw_sql(f"COPY ({select}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
 
 
 def _span(connection: ibis.BaseBackend) -> tuple[datetime, datetime]:

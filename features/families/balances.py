@@ -1,76 +1,18 @@
-"""What lies at the bank: levels at fixed distances before as_of, trends, and the share of the peak.
-
-The level at a moment is the sum, over the customer's holdings that are not loans, of the last
-known balance before that moment; it is carried forward, so missing bookings do not bend it.
-"""
+"""What lies at the bank: levels at fixed distances before as_of, trends, and the share of the peak."""
 
 from collections.abc import Callable
-from datetime import datetime
 from functools import reduce
 from operator import add
 
 import ibis
 import ibis.expr.types as ir
 
-from features.families.base import DType, Family, Field
-from features.history.cut import Cut
-from features.months import months_before
+from features.families.base import DType, Family, Field, Level
 
-__all__ = ["FAMILY", "LEVEL_MONTHS", "last_balances", "levels"]
+__all__ = ["FAMILY", "LEVEL_MONTHS"]
 
 LEVEL_MONTHS = (0, 1, 2, 3, 4, 5, 6, 9, 12)
 """Calendar months before as_of at which the balance is read: the same day of the pay cycle."""
-
-
-def last_balances(transactions: ir.Table, by: tuple[str, ...], moments: tuple[datetime, ...]) -> ir.Table:
-    """The last balance in cents booked before each moment.
-
-    Returns
-    -------
-    table
-        `by`, and level_<n> for the n-th moment, null before the first booking.
-    """
-    booked = transactions.filter(transactions.balance_reporting.notnull())
-    # `where`, not a null key: Ibis orders by the key, and among null keys any row may come first.
-    last_before = {
-        f"level_{n}": booked.balance_reporting.argmax(booked.seq, where=booked.at < ibis.literal(moment))
-        for n, moment in enumerate(moments)
-    }
-    return booked.group_by(list(by)).aggregate(**last_before)
-
-
-def levels(cut: Cut, spine: ir.Table, moments: tuple[datetime, ...]) -> ir.Table:
-    """Balances in cents at several moments, none of them after as_of; the first one is as_of.
-
-    Returns
-    -------
-    table
-        customer_id, level_<n> for the n-th moment (null before the first booking), and the
-        outstanding loan now, `loan_outstanding` (positive).
-    """
-    booked = cut.transactions.semi_join(spine, "customer_id")
-    per_holding = last_balances(booked, ("customer_id", "holding_id"), moments)
-    # A holding is one product, whoever owns it: one row each, or the join would repeat bookings.
-    loans = cut.holdings.filter(cut.holdings["product"] == "loan").select("holding_id").distinct()
-    owed = per_holding.semi_join(loans, "holding_id")
-    owed = owed.group_by("customer_id").aggregate(loan_outstanding=-owed.level_0.sum())
-    held = per_holding.anti_join(loans, "holding_id")
-    held = held.group_by("customer_id").aggregate(
-        **{f"level_{n}": held[f"level_{n}"].sum() for n in range(len(moments))}
-    )
-    both = held.outer_join(owed, "customer_id")
-    key = ibis.coalesce(both.customer_id, both.customer_id_right)
-    return both.mutate(customer_id=key).drop("customer_id_right")
-
-
-def _balances(cut: Cut, spine: ir.Table) -> ir.Table:
-    table = levels(cut, spine, tuple(months_before(cut.as_of, m) for m in LEVEL_MONTHS))
-    return table.select(
-        "customer_id",
-        "loan_outstanding",
-        balance_total=table.level_0,
-        **{f"balance_{m}m_ago": table[f"level_{n}"] for n, m in enumerate(LEVEL_MONTHS) if m},
-    )
 
 
 def _mean(table: ir.Table, months: tuple[int, ...]) -> ir.Value:
@@ -116,18 +58,27 @@ def _change(name: str, months: int, words: str) -> tuple[Field, Callable[[ir.Tab
 FAMILY = Family(
     "balances",
     "What lies at the bank",
-    expressed=(
-        _field("balance_total", "cents", "balance of all holdings but loans", "Balance"),
+    levels=(
+        Level(_field("balance_total", "cents", "balance of all holdings but loans", "Balance"), 0),
         *(
-            _field(
-                f"balance_{m}m_ago", "cents", f"that balance {m} months earlier", f"Balance {m} months ago"
+            Level(
+                _field(
+                    f"balance_{m}m_ago",
+                    "cents",
+                    f"that balance {m} months earlier",
+                    f"Balance {m} months ago",
+                ),
+                m,
             )
             for m in LEVEL_MONTHS
             if m
         ),
-        Field("loan_outstanding", "int64", "cents", "outstanding on loans", "Outstanding loans", "C2"),
+        Level(
+            Field("loan_outstanding", "int64", "cents", "outstanding on loans", "Outstanding loans", "C2"),
+            0,
+            owed=True,
+        ),
     ),
-    expression=_balances,
     derived=(
         (
             _field("balance_mean_3m", "cents (mean)", "mean level of 3 months", "Mean balance, 3 months"),

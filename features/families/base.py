@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from features.history.cut import Cut
 
-__all__ = ["DType", "Expression", "Family", "Field", "Slice", "Window"]
+__all__ = ["DType", "Expression", "Family", "Field", "Level", "Slice", "Window"]
 
 DType = Literal["int64", "float64", "string"]
 NullPolicy = Literal["zero", "null"]
@@ -45,10 +45,15 @@ class Field:
 
 @dataclass(frozen=True)
 class Slice:
-    """Which rows a window looks at: allowed words by column, and the sign of the amount."""
+    """Which rows a window looks at: allowed words by column, the sign of the amount, hours in UTC.
+
+    hours
+        From the first hour, included, to the second, excluded; (0, 24) is the whole day.
+    """
 
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sign: Literal["", "+", "-"] = ""
+    hours: tuple[int, int] = (0, 24)
 
 
 @dataclass(frozen=True)
@@ -75,26 +80,50 @@ class Window:
         return months_before(as_of, self.months) if self.months else as_of - timedelta(days=self.days)
 
 
+@dataclass(frozen=True)
+class Level:
+    """The customer's balance, `months` calendar months before as_of, as data.
+
+    The sum over the customer's holdings of the last balance booked before that moment and known at
+    as_of; null before the first booking. Loans count where `owed` is set, and there alone.
+    """
+
+    field: Field
+    months: int
+    owed: bool = False
+
+
 Expression = Callable[["Cut", "ir.Table"], "ir.Table"]
 """f(history cut at as_of, spine) -> table keyed by customer_id with the family's other fields."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """One feature view: windows declared as data, and the rest as Ibis expressions.
+    """One feature view: windows and levels declared as data, and the rest as Ibis expressions.
 
     derived
-        Fields computed from the family's own columns, name -> expression over that table.
+        Fields computed from other columns: an expression over the table of every window, level and
+        expressed field of all families, and of what families before this one derived.
+    ttl_days
+        Online, values older than this are stale and count as missing.
     """
 
     name: str
     meaning: str
     windows: tuple[Window, ...] = ()
+    levels: tuple[Level, ...] = ()
     expressed: tuple[Field, ...] = ()
     expression: Expression | None = None
     derived: tuple[tuple[Field, Callable[["ir.Table"], "ir.Value"]], ...] = ()
+    ttl_days: int = 35
 
     @property
     def fields(self) -> tuple[Field, ...]:
         """Every field of the view, windows first."""
-        return (*(w.field for w in self.windows), *self.expressed, *(f for f, _ in self.derived))
+        return (*self.base_fields, *(f for f, _ in self.derived))
+
+    @property
+    def base_fields(self) -> tuple[Field, ...]:
+        """The fields that come from history itself, not from other fields."""
+        aggregated = (*(w.field for w in self.windows), *(level.field for level in self.levels))
+        return (*aggregated, *self.expressed)

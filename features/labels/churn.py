@@ -10,8 +10,8 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from features.compute import join_customers, spine_of
-from features.families.balances import levels
 from features.history.cut import cut_history
+from features.history.levels import levels
 from features.labels.outcome import Outcome, stamped
 from features.vocabulary import CUSTOMER_ID, Catalogue
 

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from features.compute import join_customers
-from features.families.balances import last_balances
+from features.history.levels import last_balances
 from features.labels.outcome import Outcome, stamped
 from features.vocabulary import CUSTOMER_ID, Catalogue
 

@@ -1,0 +1,67 @@
+"""What an engine is given, and how a finished table becomes a snapshot file."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import ibis.expr.types as ir
+
+from features.families.base import Family
+from features.history.engine import literal
+from features.home import Home
+from features.vocabulary import AS_OF, CREATED, CUSTOMER_ID
+
+__all__ = ["Engine", "Job", "snapshot_file", "write_snapshot"]
+
+_SQL_TYPES = {"int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """The snapshots to compute: whose history, which declarations, when, with what means.
+
+    folder
+        Where each moment's file goes; it exists.
+    threads, memory
+        What the engine may use, such as 2 and '4GB'.
+    tell
+        Called with a line of progress.
+    """
+
+    home: Home
+    families: Sequence[Family]
+    moments: tuple[datetime, ...]
+    folder: Path
+    threads: int
+    memory: str
+    tell: Callable[[str], None]
+
+
+Engine = Callable[[Job], None]
+"""Writes `snapshot_file(job.folder, moment)` for every moment of the job: customer_id, as_of,
+created_at, then every field in declared order; one row a customer of the spine, by customer_id."""
+
+
+def snapshot_file(folder: Path, moment: datetime) -> Path:
+    """The file of one moment."""
+    return folder / f"{moment:%Y-%m-%d}.parquet"
+
+
+def write_snapshot(connection: Any, table: ir.Table, families: Sequence[Family], path: Path) -> None:
+    """Write a finished feature table by DuckDB, sorted by customer.
+
+    Parameters
+    ----------
+    connection
+        Ibis connection to DuckDB that `table` belongs to.
+    """
+    # Features of a snapshot look at nothing known later than as_of, so they could exist by then.
+    table = table.mutate(**{CREATED: table[AS_OF]}).relocate(CUSTOMER_ID, AS_OF, CREATED)
+    table = table.order_by(CUSTOMER_ID)
+    # DuckDB sums integers into 128 bits and would write them as floats: say the declared types.
+    types = {f.name: _SQL_TYPES[f.dtype] for family in families for f in family.fields}
+    columns = [f'CAST("{c}" AS {types[c]}) AS "{c}"' if c in types else f'"{c}"' for c in table.columns]
+    select = f"SELECT {', '.join(columns)} FROM ({connection.compile(table)})"
+    connection.raw_sql(f"COPY ({select}) TO {literal(path)} (FORMAT parquet, COMPRESSION zstd)")

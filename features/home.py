@@ -46,7 +46,7 @@ class Home:
 
     @property
     def offline(self) -> Path:
-        """Computed features: one folder a feature view."""
+        """Computed features: one folder a generation."""
         return self.path / "offline"
 
     @property
@@ -78,6 +78,11 @@ class Home:
     def lists(self) -> Path:
         """Target lists with their manifests."""
         return self.path / "lists"
+
+    @property
+    def reports(self) -> Path:
+        """Pages for people: quality, features."""
+        return self.path / "reports"
 
     @property
     def truth(self) -> Path:
@@ -134,8 +139,7 @@ def write_whole_folder(path: Path) -> Iterator[Path]:
 
 def recover(home: Home) -> None:
     """Put back what a killed run had moved aside; called before a home is read."""
-    for folder in (home.history, home.offline):
-        _put_back(folder)
+    _put_back(home.history)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Literal
 
 from features.vocabulary import CATEGORIES, CHANNELS
 
-__all__ = ["BY_NAME", "TABLES", "Column", "ColumnType", "DataClass", "Table"]
+__all__ = ["BY_NAME", "FREE_WORDS", "TABLES", "Column", "ColumnType", "DataClass", "Table"]
 
 ColumnType = Literal["string", "cents", "float64", "bool", "timestamp", "date"]
 """`cents` is int64 in minor units of the row's currency; `timestamp` is UTC in microseconds."""
@@ -18,10 +18,26 @@ ColumnType = Literal["string", "cents", "float64", "bool", "timestamp", "date"]
 DataClass = Literal["C1", "C2"]
 """C1 internal, C2 sensitive. C3 (PINs, passwords, biometrics) has no place in the contract."""
 
+_UNITS: dict[ColumnType, str] = {
+    "string": "text",
+    "cents": "cents",
+    "float64": "number",
+    "bool": "true or false",
+    "timestamp": "UTC, microseconds",
+    "date": "day",
+}
+
+_MOST = 1e17
+"""Cents beyond which an amount is a typing error; a hundred such sums still fit 64 bits."""
+
 
 @dataclass(frozen=True)
 class Column:
-    """One column; `low` and `high` bound the values, both included."""
+    """One column; `low` and `high` bound the values, both included.
+
+    `unit` is that of the type unless stated. `only` names the `kind` of row that carries a value
+    here; empty if every row may.
+    """
 
     name: str
     type: ColumnType
@@ -32,6 +48,11 @@ class Column:
     allowed: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
+    only: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.unit:
+            object.__setattr__(self, "unit", "one of its words" if self.allowed else _UNITS[self.type])
 
 
 @dataclass(frozen=True)
@@ -73,7 +94,16 @@ CUSTOMERS = Table(
         Column("occupation", "string", "occupation or line of business", "C2", nullable=True),
         Column("education", "string", "highest education", "C2", nullable=True),
         Column("region", "string", "region of residence", nullable=True),
-        Column("income", "cents", "declared income", "C2", nullable=True, unit="cents a month", low=0),
+        Column(
+            "income",
+            "cents",
+            "declared income",
+            "C2",
+            nullable=True,
+            unit="cents a month",
+            low=0,
+            high=_MOST,
+        ),
         Column("joined_at", "timestamp", "when the relation began"),
         Column("household_id", "string", "household", "C2", nullable=True),
         Column("manager_id", "string", "relationship manager", nullable=True),
@@ -118,7 +148,15 @@ TRANSACTIONS = Table(
         _CUSTOMER,
         Column("holding_id", "string", "the contract that was booked on", "C2"),
         Column("at", "timestamp", "booking time"),
-        Column("amount", "cents", "signed: positive is money in", "C2", unit="cents of currency"),
+        Column(
+            "amount",
+            "cents",
+            "signed: positive is money in",
+            "C2",
+            unit="cents of currency",
+            low=-_MOST,
+            high=_MOST,
+        ),
         Column("currency", "string", "ISO 4217 code"),
         Column("category", "string", "what it was for", allowed=CATEGORIES),
         Column("channel", "string", "how it was made", nullable=True, allowed=CHANNELS),
@@ -130,6 +168,8 @@ TRANSACTIONS = Table(
             "C2",
             nullable=True,
             unit="cents of currency",
+            low=-_MOST,
+            high=_MOST,
         ),
         _KNOWN,
     ),
@@ -158,10 +198,20 @@ INTERACTIONS = Table(
             "answer to a campaign",
             nullable=True,
             allowed=("none", "opened", "accepted", "refused", "opted_out"),
+            only="campaign",
         ),
-        Column("rating", "float64", "answer to a survey", nullable=True, unit="0 to 10", low=0, high=10),
-        Column("resolved_at", "timestamp", "when a complaint was settled", nullable=True),
-        Column("cost", "cents", "what the contact cost the bank", nullable=True, unit="cents", low=0),
+        Column(
+            "rating",
+            "float64",
+            "answer to a survey",
+            nullable=True,
+            unit="0 to 10",
+            low=0,
+            high=10,
+            only="survey",
+        ),
+        Column("resolved_at", "timestamp", "when a complaint was settled", nullable=True, only="complaint"),
+        Column("cost", "cents", "what the contact cost the bank", nullable=True, low=0, high=_MOST),
         _KNOWN,
     ),
     id=("interaction_id",),
@@ -176,7 +226,7 @@ RATES = Table(
     (
         Column("currency", "string", "ISO 4217 code"),
         Column("date", "date", "day from which the rate holds"),
-        Column("rate", "float64", "reporting currency for one unit", unit="ratio", low=1e-9),
+        Column("rate", "float64", "reporting currency for one unit", unit="ratio", low=1e-9, high=1e9),
         _KNOWN,
     ),
     id=("currency", "date"),
@@ -186,3 +236,6 @@ RATES = Table(
 
 TABLES = (CUSTOMERS, HOLDINGS, TRANSACTIONS, INTERACTIONS, RATES)
 BY_NAME = {table.name: table for table in TABLES}
+
+FREE_WORDS = ("occupation", "education", "region")
+"""Columns of `customers` whose words the bank chooses; a word never seen before is worth a look."""

@@ -10,7 +10,7 @@ from datetime import datetime
 import ibis
 import ibis.expr.types as ir
 
-__all__ = ["Cut", "cut_history", "visible"]
+__all__ = ["Cut", "cut_history", "seconds", "visible"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Cut:
 
     customers
         One row a customer: the latest version in force.
+    customer_versions
+        Every version that was ever in force, by `valid_from`, each as it is known last.
     holdings
         One row a holding and customer; `closed_at` is null where it closes later than as_of.
     touches
@@ -27,6 +29,7 @@ class Cut:
 
     as_of: datetime
     customers: ir.Table
+    customer_versions: ir.Table
     holdings: ir.Table
     transactions: ir.Table
     interactions: ir.Table
@@ -39,7 +42,15 @@ class Cut:
 
     def days_since(self, at: ir.Value) -> ir.Value:
         """Whole days from a timestamp to as_of, rounded down; exact integer arithmetic."""
-        return (int(self.as_of.timestamp()) - at.epoch_seconds()) // 86_400
+        return (int(self.as_of.timestamp()) - seconds(at)) // 86_400
+
+
+def seconds(at: ir.Value) -> ir.Value:
+    """Whole seconds since 1970, rounded down.
+
+    DuckDB's epoch has a fraction, which a plain cast would round to the nearest second.
+    """
+    return at.epoch_seconds().cast("float64").floor().cast("int64")
 
 
 def visible(table: ir.Table, time: str, as_of: datetime, known: datetime) -> ir.Table:
@@ -66,9 +77,9 @@ def cut_history(connection: ibis.BaseBackend, as_of: datetime, known: datetime |
         an outcome, may set it later.
     """
     table, known = connection.table, known or as_of
-    customers = visible(table("customers"), "valid_from", as_of, known)
-    latest = customers.group_by("customer_id").aggregate(valid_from=customers.valid_from.max())
-    customers = customers.semi_join(latest, ["customer_id", "valid_from"])
+    versions = visible(table("customers"), "valid_from", as_of, known)
+    latest = versions.group_by("customer_id").aggregate(valid_from=versions.valid_from.max())
+    customers = versions.semi_join(latest, ["customer_id", "valid_from"])
     holdings = visible(table("holdings"), "opened_at", as_of, known)
     closed = holdings.closed_at < ibis.literal(as_of)
     holdings = holdings.mutate(
@@ -83,6 +94,7 @@ def cut_history(connection: ibis.BaseBackend, as_of: datetime, known: datetime |
     return Cut(
         as_of=as_of,
         customers=customers,
+        customer_versions=versions,
         holdings=holdings,
         transactions=visible(table("transactions"), "at", as_of, known),
         interactions=interactions,

@@ -1,7 +1,7 @@
 """DuckDB as it is used on history: bounded memory, spill to disk, UTC."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import duckdb
 
 from features.history.contract import Table
 
-__all__ = ["engine", "literal", "name_list", "offenders", "word_list"]
+__all__ = ["engine", "id_of", "literal", "name_list", "offenders", "word_list"]
 
 
 @contextmanager
@@ -56,20 +56,27 @@ def name_list(names: Sequence[str], prefix: str = "") -> str:
     return ", ".join(f'{prefix}"{name}"' for name in names)
 
 
+def id_of(table: Table, number: str, columns: Container[str] | None = None) -> str:
+    """SQL that names a row by the id of its table, or by `number` where the id is empty or missing.
+
+    `columns` are those that are there, if not all of the table's are.
+    """
+    named = [
+        name
+        for name in table.id
+        if table.column(name).type != "timestamp" and (columns is None or name in columns)
+    ]
+    row = f"'row ' || ({number})"
+    parts = [f"coalesce(nullif(CAST(\"{name}\" AS VARCHAR), ''), {row})" for name in named]
+    return f"concat_ws('/', {', '.join(parts)})" if parts else row
+
+
 def offenders(
     connection: duckdb.DuckDBPyConnection, source: str, table: Table, broken: str
 ) -> tuple[int, tuple[str, ...]]:
-    """Count the rows of `source` (SQL) for which `broken` (SQL) holds, and name the first five.
-
-    A row is named by the id of its table, or by its number where the id itself is empty or missing.
-    """
-    named = [name for name in table.id if table.column(name).type != "timestamp"]
+    """Count the rows of `source` (SQL) for which `broken` (SQL) holds, and name the first five."""
     columns = {row[0] for row in connection.execute(f"DESCRIBE {source}").fetchall()}
-    row = "'row ' || (row_number() OVER ())"
-    parts = [
-        f"coalesce(nullif(CAST(\"{name}\" AS VARCHAR), ''), {row})" for name in named if name in columns
-    ]
-    name = f"concat_ws('/', {', '.join(parts)})" if parts else row
+    name = id_of(table, "row_number() OVER ()", columns)
     broken_rows = f"(SELECT {name} AS id_, * FROM ({source})) WHERE {broken}"
     count = connection.execute(f"SELECT count(*) FROM {broken_rows}").fetchone()
     ids = connection.execute(f"SELECT id_ FROM {broken_rows} LIMIT 5").fetchall()

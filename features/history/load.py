@@ -1,8 +1,8 @@
 """Import a checked folder into a home: derive, sort by customer, write whole."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,15 @@ import duckdb
 
 from features.catalogue import load_catalogue, shipped_catalogue
 from features.errors import ConfigError, InputError
-from features.history.check import inspect
+from features.history.check import Inspection, inspect
 from features.history.contract import TABLES, Table
 from features.history.derive import sorted_select
 from features.history.engine import engine, literal
-from features.history.quality import QualityReport
-from features.history.tables import find_files
+from features.history.page import write_quality_page
+from features.history.quality import MAX_QUARANTINED, QualityReport
+from features.history.quarantine import QUARANTINE, write_quarantine
+from features.history.sift import Against
+from features.history.sources import sha256, source_entry
 from features.home import Home, read_json, write_whole, write_whole_folder, write_whole_json
 from features.vocabulary import Catalogue
 
@@ -27,17 +30,25 @@ _ROW_GROUP = 122_880
 
 @dataclass(frozen=True)
 class ImportSummary:
-    """What an import left in `folder`: rows a table, and how many of them are new."""
+    """What an import left in `folder`: rows a table, how many are new, and how many were set aside.
+
+    `quarantined` counts the rows of this import by table, which are in `quarantine`; `page` shows
+    its quality.
+    """
 
     folder: Path
     catalogue: str
     rows: dict[str, int]
     added: dict[str, int]
+    quarantined: dict[str, int]
+    quarantine: Path
+    page: Path
     report: QualityReport
 
     def to_dict(self) -> dict[str, Any]:
         """The summary as plain JSON values."""
-        return {**asdict(self), "folder": str(self.folder), "report": self.report.to_dict()}
+        paths = {name: str(getattr(self, name)) for name in ("folder", "quarantine", "page")}
+        return {**asdict(self), **paths, "report": self.report.to_dict()}
 
 
 def import_folder(
@@ -49,8 +60,14 @@ def import_folder(
     threads: int,
     memory: str,
     tell: Callable[[str], None],
+    now: datetime | None = None,
+    max_quarantined: float = MAX_QUARANTINED,
+    accept_warnings: bool = False,
 ) -> ImportSummary:
     """Check a folder of contract tables, and make it (or add it to) the history of a home.
+
+    Rows that break the contract go to `<home>/history/quarantine/<table>.parquet`, with the reason;
+    those of earlier imports stay there. The same folder again changes nothing.
 
     Parameters
     ----------
@@ -62,11 +79,18 @@ def import_folder(
         What DuckDB may use, such as 2 and '4GB'.
     tell
         Called with a line of progress.
+    now
+        The moment of the import, after which no row can have been known; None for a simulated bank.
+    max_quarantined
+        Share of a table's rows, 0 to 1, that may be quarantined.
+    accept_warnings
+        Append even though bookings dropped or a column went empty.
 
     Raises
     ------
     InputError
-        With every problem of the folder; nothing was written.
+        With every problem of the folder, or if more rows break the contract than `max_quarantined`
+        allows, or a warning stops an append; nothing was written.
     ConfigError
         If the catalogue is wrong.
     NotReadyError
@@ -78,23 +102,43 @@ def import_folder(
     with engine(threads, memory, near=near) as (connection, scratch):
         raw, sold = _catalogue(home, catalogue, scratch)
         tell(f"checking {source}")
-        report = inspect(connection, source, sold, scratch, stored)
-        if not report.ok:
-            raise InputError("\n".join(problem.to_text() for problem in report.problems))
+        inspection = Inspection(connection, Against(sold, stored, now))
+        report = inspect(inspection, source, scratch, max_quarantined)
+        _refuse(report, append=append, accept_warnings=accept_warnings)
         with write_whole_folder(home.history) as part:
             tables = {}
             for table in TABLES:
                 tell(f"writing {table.name}")
                 tables[table.name] = _write_sorted(connection, table, part / f"{table.name}.parquet", sold)
-            sources = [*manifest.get("sources", []), _source(source, append=append)]
-            content = {"catalogue": sold.version, "sources": sources, "tables": tables}
+            write_quarantine(connection, inspection.sieves, part / QUARANTINE, stored)
+            past = manifest.get("sources", [])
+            entry = source_entry(inspection, source, len(past), append=append)
+            content = {"catalogue": sold.version, "sources": [*past, entry], "tables": tables}
             write_whole_json(part / "manifest.json", content)
             with write_whole(home.catalogue) as file:
                 file.write_bytes(raw)
-    rows = {name: table["rows"] for name, table in tables.items()}
-    before = {name: table["rows"] for name, table in manifest.get("tables", {}).items()}
-    added = {name: count - before.get(name, 0) for name, count in rows.items()}
-    return ImportSummary(home.history, sold.version, rows, added, report)
+    page = home.reports / "quality.html"
+    write_quality_page(report, page, title=f"Quality of the import from {source.name}")
+    return ImportSummary(
+        folder=home.history,
+        catalogue=sold.version,
+        rows={name: table["rows"] for name, table in tables.items()},
+        added=entry["added"],
+        quarantined={table.name: table.quarantined for table in report.tables if table.quarantined},
+        quarantine=home.history / QUARANTINE,
+        page=page,
+        report=report,
+    )
+
+
+def _refuse(report: QualityReport, *, append: bool, accept_warnings: bool) -> None:
+    """Stop before anything is written."""
+    if not report.ok:
+        raise InputError("\n".join(report.refusal()))
+    if append and report.stops and not accept_warnings:
+        lines = [concern.to_text() for concern in report.stops]
+        cure = "cure: look at the export; if it is right, append it with --accept-warnings"
+        raise InputError("\n".join([*lines, f"the append was stopped; {cure}"]))
 
 
 def _catalogue(home: Home, given: bytes | None, scratch: Path) -> tuple[bytes, Catalogue]:
@@ -126,15 +170,5 @@ def _write_sorted(
         "rows": rows,
         "first": first.isoformat() if first else None,
         "last": last.isoformat() if last else None,
-        "sha256": _sha256(path),
+        "sha256": sha256(path),
     }
-
-
-def _source(folder: Path, *, append: bool) -> dict[str, Any]:
-    files = [path for table in TABLES for path in find_files(folder, table)]
-    return {"append": append, "files": {path.name: _sha256(path) for path in files}}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,11 +1,16 @@
-"""What a check of history says: tables, problems, and how both read on a console."""
+"""What a check of history says: tables, problems that refuse it, rows set aside, and what looks odd."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-__all__ = ["RULES", "Problem", "QualityReport", "TableQuality"]
+from features.history.wording import report_text
+
+__all__ = ["MAX_QUARANTINED", "RULES", "Concern", "Problem", "Profile", "QualityReport", "TableQuality"]
+
+MAX_QUARANTINED = 0.01
+"""Share of a table's rows that may be quarantined, unless somebody decides otherwise."""
 
 RULES: Mapping[str, str] = {
     "missing_table": "the table is missing",
@@ -25,11 +30,16 @@ RULES: Mapping[str, str] = {
     "unknown_currency": "a currency without a rate",
     "no_rate_yet": "no rate of the currency was known at the booking time",
     "end_before_start": "the end lies before the start",
+    "in_future": "known later than the moment of the import",
     "duplicate": "more than one row with the same key",
     "orphan": "refers to what is not there",
     "contradiction": "differs from a row with the same key that is already stored",
+    "fewer_rows": "rows a day fell to half of the month before, or less",
+    "all_empty": "empty in every new row, though stored history has values",
+    "constant": "the same in every new row, though stored history varies",
+    "new_words": "words that stored history has never seen",
 }
-"""Each rule that a history can break, and its phrase."""
+"""Each rule that a history can break, and its phrase; the last four are concerns, not faults."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +66,45 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class TableQuality:
-    """One table: rows, first and last time, empty values a column, months without rows.
+class Concern:
+    """What looks odd although no row breaks a rule; `stops` an append until somebody accepts it.
 
-    `ignored` are columns that the contract does not know; they are not imported.
+    `note` says where or how many: months, shares and counts, never a customer's value.
+    """
+
+    file: str
+    column: str
+    rule: str
+    note: str
+    stops: bool = False
+
+    def to_text(self) -> str:
+        """The concern in one line."""
+        where = f"{self.file}: column '{self.column}'" if self.column else self.file
+        return f"{where}: {RULES[self.rule]}: {self.note}"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Rows by what they look like: counts only.
+
+    `months` by YYYY-MM; `late` by the time from happening to being known; `amounts` by sign (in,
+    out) and order of magnitude in cents, in quarters of a power of ten; `words` by column with a closed
+    list of words.
+    """
+
+    months: Mapping[str, int] = field(default_factory=dict)
+    late: Mapping[str, int] = field(default_factory=dict)
+    amounts: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    words: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TableQuality:
+    """One table: rows as read, first and last time, empty values a column, months without rows.
+
+    `quarantined` counts the rows set aside, `reasons` the same by rule; a row with two reasons
+    counts for both. `ignored` are columns that the contract does not know; they are not imported.
     """
 
     name: str
@@ -70,27 +115,63 @@ class TableQuality:
     nulls: Mapping[str, int]
     gaps: tuple[str, ...]
     ignored: tuple[str, ...]
+    quarantined: int
+    reasons: Mapping[str, int]
+    profile: Profile
+
+    @property
+    def share(self) -> float:
+        """The share of the rows that is quarantined."""
+        return self.quarantined / self.rows if self.rows else 0.0
 
 
 @dataclass(frozen=True)
 class QualityReport:
-    """What a check found; `ok` if the history may be imported."""
+    """What a check found.
+
+    `problems` refuse the whole folder. `faults` are what single rows break: those rows go to
+    quarantine, and refuse the folder where they are more than the share `limit` of a table.
+    """
 
     tables: tuple[TableQuality, ...]
     problems: tuple[Problem, ...]
+    faults: tuple[Problem, ...] = ()
+    concerns: tuple[Concern, ...] = ()
+    limit: float = MAX_QUARANTINED
+
+    @property
+    def over(self) -> tuple[TableQuality, ...]:
+        """The tables of which more is quarantined than the limit allows."""
+        return tuple(table for table in self.tables if table.share > self.limit)
 
     @property
     def ok(self) -> bool:
-        """Whether there is no problem."""
-        return not self.problems
+        """Whether the folder may be imported."""
+        return not self.problems and not self.over
 
-    def counts(self, table: TableQuality) -> dict[str, int]:
-        """Offending rows of a table, by rule."""
-        found: dict[str, int] = {}
-        for problem in self.problems:
-            if problem.file == table.file:
-                found[problem.rule] = found.get(problem.rule, 0) + problem.count
-        return found
+    @property
+    def stops(self) -> tuple[Concern, ...]:
+        """The concerns that stop an append until somebody accepts them."""
+        return tuple(concern for concern in self.concerns if concern.stops)
+
+    def refusal(self) -> tuple[str, ...]:
+        """Why the folder may not be imported, a line each; empty if it may."""
+        lines = [problem.to_text() for problem in self.problems]
+        for table in self.over:
+            reasons = ", ".join(f"{rule} {count:,}" for rule, count in table.reasons.items())
+            faults = [fault for fault in self.faults if fault.file == table.file]
+            ids = tuple(dict.fromkeys(i for fault in faults for i in fault.ids))[:5]
+            lines.append(
+                f"{table.file}: {table.quarantined:,} of {table.rows:,} rows ({table.share:.2%}) break "
+                f"the contract, more than the limit of {self.limit:.2%}: {reasons}: {', '.join(ids)}; "
+                "cure: mend them as said below, or allow a larger share with --max-quarantined"
+            )
+            lines += [fault.to_text() for fault in faults]
+        return tuple(lines)
+
+    def to_text(self) -> str:
+        """The report for a console."""
+        return report_text(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values."""
@@ -99,39 +180,14 @@ class QualityReport:
                 **asdict(table),
                 "first": table.first.isoformat() if table.first else None,
                 "last": table.last.isoformat() if table.last else None,
-                "broken": self.counts(table),
             }
             for table in self.tables
         ]
-        return {"ok": self.ok, "tables": tables, "problems": [asdict(p) for p in self.problems]}
-
-    def to_text(self) -> str:
-        """The report for a console: a line a table, then what is empty or missing, then the problems.
-
-        `other` counts the rows that break any further rule, `gaps` the months without rows.
-        """
-        head = ("duplicates", "orphans", "out of range", "other", "gaps")
-        lines = [f"{'table':<13} {'rows':>12}  {'first':<10}  {'last':<10}  {'  '.join(head)}"]
-        for t in self.tables:
-            first, last = (f"{d:%Y-%m-%d}" if d else "-" for d in (t.first, t.last))
-            counts = self.counts(t)
-            shown = [counts.pop(rule, 0) for rule in ("duplicate", "orphan", "out_of_range")]
-            numbers = (*shown, sum(counts.values()), len(t.gaps))
-            cells = "  ".join(f"{n:>{len(name)},}" for n, name in zip(numbers, head, strict=True))
-            lines.append(f"{t.name:<13} {t.rows:>12,}  {first:<10}  {last:<10}  {cells}")
-        for t in self.tables:
-            empty = {column: n for column, n in t.nulls.items() if n and t.rows}
-            if empty:
-                shares = ", ".join(f"{column} {n / t.rows:.0%}" for column, n in empty.items())
-                lines.append(f"{t.name}: empty: {shares}")
-            if t.gaps:
-                lines.append(f"{t.name}: months without rows: {_some(t.gaps)}")
-            if t.ignored:
-                lines.append(f"{t.name}: columns ignored: {', '.join(t.ignored)}")
-        lines += [f"PROBLEM {problem.to_text()}" for problem in self.problems]
-        lines.append("ok" if self.ok else f"{len(self.problems)} problems; nothing may be imported")
-        return "\n".join(lines)
-
-
-def _some(months: tuple[str, ...]) -> str:
-    return ", ".join(months[:12]) + (f" ({len(months)} in all)" if len(months) > 12 else "")
+        return {
+            "ok": self.ok,
+            "limit": self.limit,
+            "tables": tables,
+            "problems": [asdict(problem) for problem in self.problems],
+            "faults": [asdict(fault) for fault in self.faults],
+            "concerns": [asdict(concern) for concern in self.concerns],
+        }

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from features.history.contract import Column, Table
 from features.history.engine import literal, word_list
@@ -28,13 +29,17 @@ class Rule:
     needs: str = ""
 
 
-def row_rules(table: Table, catalogue: Catalogue, currencies: Sequence[str]) -> tuple[Rule, ...]:
+def row_rules(
+    table: Table, catalogue: Catalogue, currencies: Sequence[str], now: datetime | None
+) -> tuple[Rule, ...]:
     """Rules that each row keeps or breaks by itself.
 
     Parameters
     ----------
     currencies
         Codes that can be converted: the reporting currency and those with a rate; empty if unknown.
+    now
+        The moment of the import, after which nothing can be known; None for a simulated bank.
     """
     rules = [rule for column in table.columns for rule in _column_rules(column)]
     if any(column.name == "product" for column in table.columns):
@@ -48,13 +53,17 @@ def row_rules(table: Table, catalogue: Catalogue, currencies: Sequence[str]) -> 
     if table.ends:
         cure = f"set '{table.ends}' to the true end, not before '{table.starts}', or leave it empty"
         rules.append(Rule(table.ends, "end_before_start", f'"{table.ends}" < "{table.starts}"', cure))
+    if now is not None:
+        cure = f"write when the bank learned it, before {now:%Y-%m-%d %H:%M} UTC; is the offset right?"
+        broken = f"known_at > TIMESTAMPTZ {literal(now.isoformat())}"
+        rules.append(Rule("known_at", "in_future", broken, cure))
     return tuple(rules)
 
 
 def reference_rules(table: Table, catalogue: Catalogue) -> tuple[Rule, ...]:
     """Rules that look into other tables.
 
-    The SQL calls the table itself `source`, and the whole history of another one `all_<table>`.
+    The SQL calls the table itself `source`, and the whole clean history of another one `all_<table>`.
     """
     rules = []
     if table.name in ("holdings", "transactions", "interactions"):
@@ -74,7 +83,18 @@ def reference_rules(table: Table, catalogue: Catalogue) -> tuple[Rule, ...]:
         broken = f'currency <> {literal(catalogue.currency)} AND "at" < {first}'
         cure = "add the earlier rates to 'rates', with the day on which each was known"
         rules.append(Rule("currency", "no_rate_yet", broken, cure, "rates"))
+        rules.append(_convertible(table, catalogue))
     return tuple(rules)
+
+
+def _convertible(table: Table, catalogue: Catalogue) -> Rule:
+    """Converted, an amount must stay within the bounds of one in the reporting currency."""
+    most = table.column("amount").high
+    largest = "greatest(abs(amount::DOUBLE), abs(coalesce(balance_after, 0)::DOUBLE))"
+    rate = "(SELECT max(r.rate) FROM all_rates r WHERE r.currency = source.currency)"
+    broken = f"currency <> {literal(catalogue.currency)} AND {largest} * {rate} > {most}"
+    cure = f"write cents of the row's currency; in {catalogue.currency} they may not pass {most:g}"
+    return Rule("amount", "out_of_range", broken, cure, "rates")
 
 
 def plausible(column: Column) -> str:

@@ -11,17 +11,21 @@ import pyarrow.parquet as pq
 
 from features.history import text
 from features.history.contract import Column, Table
-from features.history.engine import literal, offenders
+from features.history.engine import literal, name_list, offenders
 from features.history.quality import Problem
 from features.history.tables import ARROW, SQL, derived, find_files
 
 __all__ = ["OWN_ERRORS", "READ_ERRORS", "UNREADABLE", "Opened", "open_table"]
 
 _SECRETS = re.compile(
-    r"(^|_)(pin|puk|cvv2?|cvc2?|otp|iris|retina|secret|passcode|passwd|pwd)(_|$)"
-    r"|password|biometr|finger_?print|face_?print|voice_?print|mag_?stripe",
+    r"(^|_)(pins?|puk|cvv2?|cvc2?|otp|totp|iris|retina|secret|pass_?code|passwd|pwd|pan|track_?[12])(_|$)"
+    r"|pass_?(word|phrase)|biometr|(finger|palm|face|voice)_?(print|id(_|$)|template|scan)|mag_?stripe"
+    r"|(security|secret|challenge)_?(question|answer|word)|memorable_?(word|answer)|maiden"
+    r"|card_?(number|no|num)(_|$)|primary_?account_?number",
     re.IGNORECASE,
 )
+"""Names of what is class C3: secrets, biometrics, answers to security questions, full card numbers."""
+
 UNREADABLE = "export the whole file again; it must be parquet, or comma-separated UTF-8 with a header line"
 """The cure of a file that cannot be read."""
 
@@ -41,7 +45,8 @@ READ_ERRORS = (duckdb.Error, pa.ArrowException, OSError, UnicodeDecodeError)
 class Opened:
     """A table's file; its view may be asked only if there is no problem.
 
-    `ignored` are columns that the contract does not know.
+    `ignored` are columns that the contract does not know, `unread` the ways in which single cells
+    could not be read; if there are any, the view has `unread_` and `text_`.
     """
 
     table: Table
@@ -49,18 +54,21 @@ class Opened:
     ignored: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     present: bool = True
+    unread: tuple[text.CellFault, ...] = ()
 
 
 def open_table(
     connection: duckdb.DuckDBPyConnection, folder: Path, table: Table, scratch: Path, *, required: bool
 ) -> Opened:
-    """Open one table as the view `new_<table>` with the contract's columns and types.
+    """Open one table as the view `raw_<table>`: the contract's columns and types, and `row_`, from 0.
 
-    A CSV file is converted to parquet in `scratch` first, so that it is parsed once. A table that
-    is not there, or cannot be used, becomes an empty view.
+    A CSV file is converted to parquet in `scratch` first, so that it is parsed once. Cells that
+    cannot be read become null, and their rows get `unread_`, the positions in `Opened.unread`, and
+    `text_`, all cells of the contract's columns as they stand. A table that is not there, or
+    cannot be used, becomes an empty view.
     """
     empty = ", ".join(f'NULL::{SQL[column.type]} AS "{column.name}"' for column in table.columns)
-    connection.execute(f"CREATE VIEW new_{table.name} AS SELECT {empty} WHERE false")
+    connection.execute(f"CREATE VIEW raw_{table.name} AS SELECT {empty}, 0::BIGINT AS row_ WHERE false")
     files = find_files(folder, table)
     if not files:
         cure = f"write {table.name}.parquet or {table.name}.csv into the folder"
@@ -87,14 +95,35 @@ def _open_csv(connection: duckdb.DuckDBPyConnection, path: Path, opened: Opened,
     if opened.problems:
         return opened
     raw = text.raw_select(path, header)
-    problems = text.check_types(connection, raw, opened.table, opened.file)
+    problems, unread = text.check_cells(connection, raw, opened.table, opened.file)
     if problems:
         return replace(opened, problems=problems)
     converted = scratch / f"{opened.table.name}.parquet"
-    typed = ", ".join(f'CAST("{c.name}" AS {SQL[c.type]}) AS "{c.name}"' for c in opened.table.columns)
-    connection.execute(f"COPY (SELECT {typed} FROM ({raw})) TO {literal(converted)} (FORMAT parquet)")
-    _create_view(connection, opened.table, converted)
-    return opened
+    connection.execute(
+        f"COPY (SELECT {_typed_cells(opened.table, unread)} FROM ({raw})) "
+        f"TO {literal(converted)} (FORMAT parquet)"
+    )
+    _create_view(connection, opened.table, converted, "unread_, text_, " if unread else "")
+    return replace(opened, unread=unread)
+
+
+def _typed_cells(table: Table, unread: Sequence[text.CellFault]) -> str:
+    """SQL of the contract's columns, cast from text; with faulty cells also what `open_table` says."""
+    typed = []
+    for column in table.columns:
+        cast = f'CAST("{column.name}" AS {SQL[column.type]})'
+        broken = " OR ".join(f"({fault.test})" for fault in unread if fault.column is column)
+        cast = f"CASE WHEN {broken} THEN NULL ELSE {cast} END" if broken else cast
+        typed.append(f'{cast} AS "{column.name}"')
+    if unread:
+        broken = " OR ".join(f"({fault.test})" for fault in unread)
+        found = ", ".join(f"CASE WHEN {fault.test} THEN {nth} END" for nth, fault in enumerate(unread))
+        cells = name_list([column.name for column in table.columns])
+        typed.append(
+            f"CASE WHEN {broken} THEN list_filter([{found}], lambda n: n IS NOT NULL) END AS unread_"
+        )
+        typed.append(f"CASE WHEN {broken} THEN [{cells}] END AS text_")
+    return ", ".join(typed)
 
 
 def _open_parquet(connection: duckdb.DuckDBPyConnection, path: Path, opened: Opened) -> Opened:
@@ -157,8 +186,18 @@ def _misfit(column: Column, kind: pa.DataType) -> str:
     return "" if fits[column.type] else "wrong_type"
 
 
-def _create_view(connection: duckdb.DuckDBPyConnection, table: Table, path: Path) -> None:
-    typed = ", ".join(f'CAST("{c.name}" AS {SQL[c.type]}) AS "{c.name}"' for c in table.columns)
+def _create_view(connection: duckdb.DuckDBPyConnection, table: Table, path: Path, more: str = "") -> None:
     connection.execute(
-        f"CREATE OR REPLACE VIEW new_{table.name} AS SELECT {typed} FROM read_parquet({literal(path)})"
+        f"CREATE OR REPLACE VIEW raw_{table.name} AS "
+        f"SELECT {', '.join(map(_cast, table.columns))}, {more}file_row_number AS row_ "
+        f"FROM read_parquet({literal(path)}, file_row_number = true)"
     )
+
+
+def _cast(column: Column) -> str:
+    """SQL of one column; a float that is no number is missing where the contract allows that."""
+    cast = f'CAST("{column.name}" AS {SQL[column.type]})'
+    if column.type == "float64":
+        cast = f"{cast} + 0.0"  # negative zero equals zero, and is stored as it
+        cast = f"nullif({cast}, 'nan'::DOUBLE)" if column.nullable else cast
+    return f'{cast} AS "{column.name}"'

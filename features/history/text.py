@@ -1,6 +1,7 @@
 """CSV as a source: a header, every value as text, and the patterns that each contract type must match."""
 
 import csv
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -9,7 +10,7 @@ from features.history.contract import Column, ColumnType, Table
 from features.history.engine import literal, offenders
 from features.history.quality import Problem
 
-__all__ = ["CURES", "check_types", "raw_select", "read_header"]
+__all__ = ["CURES", "CellFault", "check_cells", "raw_select", "read_header"]
 
 CURES: dict[tuple[str, ColumnType], str] = {
     ("wrong_type", "string"): "write text",
@@ -22,6 +23,16 @@ CURES: dict[tuple[str, ColumnType], str] = {
     ("not_cents", "cents"): "multiply by 100 and write an integer",
 }
 """The cure of each fault of type."""
+
+
+@dataclass(frozen=True)
+class CellFault:
+    """A way in which text is not of a column's type; `test` is SQL that is true where it is so."""
+
+    column: Column
+    rule: str
+    test: str
+
 
 _DAY = r"\d{4}-\d{2}-\d{2}"
 _CLOCK = rf"{_DAY}[T ]\d{{2}}:\d{{2}}:\d{{2}}(\.\d{{1,9}})?"
@@ -44,27 +55,38 @@ def raw_select(path: Path, header: list[str]) -> str:
     )
 
 
-def check_types(
+def check_cells(
     connection: duckdb.DuckDBPyConnection, raw: str, table: Table, file: str
-) -> tuple[Problem, ...]:
+) -> tuple[tuple[Problem, ...], tuple[CellFault, ...]]:
     """Find the values that are not of their contract type, in one pass over the file.
 
-    Every broken column is named with its first five rows.
+    A column of which no value can be read is a problem, named with its first five rows; where
+    others can be read, only the rows of the faulty cells suffer.
     """
-    tests = [(column, rule, test) for column in table.columns for rule, test in _faults(column)]
-    counts = connection.execute(
-        f"SELECT {', '.join(f'count_if({test})' for _, _, test in tests)} FROM ({raw})"
-    ).fetchone()
+    tests = [fault for column in table.columns for fault in _faults(column)]
+    filled = ", ".join(f'count("{column.name}")' for column in table.columns)
+    [counts] = connection.execute(
+        f"SELECT {filled}, {', '.join(f'count_if({fault.test})' for fault in tests)} FROM ({raw})"
+    ).fetchall()
+    values = dict(zip((column.name for column in table.columns), counts, strict=False))
+    found = {
+        fault: count for fault, count in zip(tests, counts[len(table.columns) :], strict=True) if count
+    }
+    faulty: dict[str, int] = {}
+    for fault, count in found.items():
+        faulty[fault.column.name] = faulty.get(fault.column.name, 0) + count
     problems = []
-    for (column, rule, test), count in zip(tests, counts or (), strict=True):
-        if count:
-            _, ids = offenders(connection, raw, table, test)
-            problems.append(Problem(file, column.name, rule, count, ids, CURES[rule, column.type]))
-    return tuple(problems)
+    for fault, count in found.items():
+        column = fault.column
+        if faulty[column.name] == values[column.name]:
+            _, ids = offenders(connection, raw, table, fault.test)
+            cure = CURES[fault.rule, column.type]
+            problems.append(Problem(file, column.name, fault.rule, count, ids, cure))
+    return tuple(problems), tuple(found)
 
 
-def _faults(column: Column) -> tuple[tuple[str, str], ...]:
-    """Rules that a text value of this column may break, and the SQL that is true where it does."""
+def _faults(column: Column) -> tuple[CellFault, ...]:
+    """Rules that a text value of this column may break."""
     name = f'"{column.name}"'
 
     def matches(pattern: str) -> str:
@@ -84,6 +106,9 @@ def _faults(column: Column) -> tuple[tuple[str, str], ...]:
     }
     misfit = f"{name} IS NOT NULL AND NOT ({fits[column.type]})"
     if column.type not in special:
-        return (("wrong_type", misfit),)
+        return (CellFault(column, "wrong_type", misfit),)
     rule, test = special[column.type]
-    return (rule, f"{misfit} AND {test}"), ("wrong_type", f"{misfit} AND NOT {test}")
+    return (
+        CellFault(column, rule, f"{misfit} AND {test}"),
+        CellFault(column, "wrong_type", f"{misfit} AND NOT {test}"),
+    )

@@ -1,12 +1,9 @@
 import json
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv as pc
-import pyarrow.parquet as pq
 import pytest
 
 from features.catalogue import load_catalogue, shipped_catalogue
@@ -16,9 +13,20 @@ from features.history.contract import TABLES
 from features.history.load import import_folder
 from features.home import Home
 from features.vocabulary import Catalogue
-from tests.features.conftest import as_table, day, row, tiny_rows, write_bank
-
-Break = Callable[[Path], None]
+from tests.features.conftest import day, row, tiny_rows, write_bank
+from tests.features.spoil import (
+    Break,
+    add,
+    add_column,
+    change,
+    damage,
+    drop,
+    file_as,
+    replace_text,
+    set_to,
+    state,
+    to_csv,
+)
 
 
 @pytest.fixture
@@ -26,76 +34,6 @@ def catalogue(tmp_path: Path) -> Catalogue:
     file = tmp_path / "catalogue.toml"
     file.write_bytes(shipped_catalogue())
     return load_catalogue(file)
-
-
-def to_csv(folder: Path) -> Path:
-    for file in sorted(folder.glob("*.parquet")):
-        pc.write_csv(pq.read_table(file), file.with_suffix(".csv"))
-        file.unlink()
-    return folder
-
-
-def state(folder: Path) -> dict[str, bytes]:
-    return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
-
-
-# What a bank may do wrong: each returns a change to a valid folder of parquet files.
-
-
-def change(name: str, column: str, values: Callable[[list[Any]], Any]) -> Break:
-    """Replace one column by what `values` makes of its Python values."""
-
-    def apply(folder: Path) -> None:
-        file = folder / f"{name}.parquet"
-        rows = pq.read_table(file)
-        new = values(rows[column].to_pylist())
-        new = new if isinstance(new, pa.Array) else pa.array(new, rows.schema.field(column).type)
-        place = rows.column_names.index(column)
-        pq.write_table(rows.set_column(place, pa.field(column, new.type), new), file)
-
-    return apply
-
-
-def set_to(name: str, column: str, value: Any, at: int = 0) -> Break:
-    return change(name, column, lambda old: [value if i == at else v for i, v in enumerate(old)])
-
-
-def drop(name: str, column: str) -> Break:
-    def apply(folder: Path) -> None:
-        file = folder / f"{name}.parquet"
-        pq.write_table(pq.read_table(file).drop_columns([column]), file)
-
-    return apply
-
-
-def add(name: str, *rows: dict[str, Any]) -> Break:
-    def apply(folder: Path) -> None:
-        file = folder / f"{name}.parquet"
-        pq.write_table(pa.concat_tables([pq.read_table(file), as_table(name, list(rows))]), file)
-
-    return apply
-
-
-def add_column(name: str, column: str) -> Break:
-    def apply(folder: Path) -> None:
-        file = folder / f"{name}.parquet"
-        rows = pq.read_table(file)
-        pq.write_table(rows.append_column(column, pa.array(["1234"] * len(rows))), file)
-
-    return apply
-
-
-def file_as(name: str, content: Callable[[bytes], bytes]) -> Break:
-    def apply(folder: Path) -> None:
-        file = folder / f"{name}.parquet"
-        file.write_bytes(content(file.read_bytes()))
-
-    return apply
-
-
-def damage(content: bytes) -> bytes:
-    """Overwrite the data pages and leave the footer whole."""
-    return content[:4] + b"\xff" * 600 + content[604:]
 
 
 def rows_of(count: int, **values: Any) -> list[dict[str, Any]]:
@@ -148,7 +86,7 @@ BAD_INPUT = [
         "duplicate key",
         add("transactions", *rows_of(7), *rows_of(7, amount=5)),
         "transactions.parquet: column 'transaction_id, known_at': more than one row with the same key: "
-        "X0, X1, X2, X3, X4 (7 in all)",
+        "X0, X1, X2, X3, X4 (14 in all)",
     ),
     (
         "unknown product",
@@ -260,57 +198,46 @@ def test_bad_input_is_one_clear_error_and_the_last_good_history_stays(
         import_folder(tiny_bank, home, None, **options)
     assert refused.value.exit_code == 2
     told = str(refused.value).splitlines()
-    assert len(told) == 1, told
-    assert message in told[0]
-    assert "; cure: " in told[0]
+    assert any(message in line for line in told), told
+    assert all("; cure: " in line for line in told), told
     assert state(home.path) == good
     report = check_folder(tiny_bank, catalogue)
     assert not report.ok
-    assert [problem.to_text() for problem in report.problems] == told
-
-
-def _replace(name: str, old: str, new: str, count: int = -1) -> Break:
-    def apply(folder: Path) -> None:
-        file = folder / f"{name}.csv"
-        text = file.read_text()
-        assert old in text
-        file.write_text(text.replace(old, new, count))
-
-    return apply
+    assert list(report.refusal()) == told
 
 
 BAD_TEXT = [
     (
         "naive",
-        _replace("transactions", "Z", ""),
+        replace_text("transactions", "Z", ""),
         "column 'at': a timestamp without offset or time zone: T010, T011",
     ),
     (
         "fraction",
-        _replace("transactions", ",200000,", ",2000.00,", 1),
+        replace_text("transactions", ",200000,", ",2000.00,", 1),
         "column 'amount': money must be whole cents: T010;",
     ),
     (
         "word",
-        _replace("transactions", ",200000,", ",much,", 1),
+        replace_text("transactions", ",200000,", ",much,", 1),
         "column 'amount': not of the contract's type: T010;",
     ),
     (
         "no date",
-        _replace("rates", "2024-03-01,", "01.03.2024,"),
+        replace_text("rates", "2024-03-01,", "01.03.2024,"),
         "column 'date': not of the contract's type: ",
     ),
     (
         "no such date",
-        _replace("customers", "1955-02-01,", "1955-02-31,"),
+        replace_text("customers", "1955-02-01,", "1955-02-31,"),
         "'birth_date': not of the contract's type: C2;",
     ),
     (
         "truth",
-        _replace("customers", "true", "yes", 1),
+        replace_text("customers", "true", "yes", 1),
         "column 'consent_marketing': not of the contract's type: C1;",
     ),
-    ("cut off", _replace("holdings", ',"owner"', "", 1), "holdings.csv: the file cannot be read"),
+    ("cut off", replace_text("holdings", ',"owner"', "", 1), "holdings.csv: the file cannot be read"),
     (
         "empty",
         lambda f: (f / "rates.csv").write_text(""),
@@ -329,7 +256,7 @@ def test_bad_text_is_named_by_file_column_and_id(
     tiny_bank: Path, catalogue: Catalogue, spoil: Break, message: str
 ) -> None:
     spoil(to_csv(tiny_bank))
-    told = [problem.to_text() for problem in check_folder(tiny_bank, catalogue).problems]
+    told = check_folder(tiny_bank, catalogue).refusal()
     assert any(message in line for line in told), told
     assert not any("2000.00" in line or "1955" in line for line in told), (
         "an error may carry ids, never values"
@@ -388,15 +315,24 @@ def test_a_folder_without_tables_is_said_to_be_so(
     assert all(table.name in problem.cure for table in TABLES)
 
 
+_SECRET = """
+    PIN userPassword cvv2 biometric_hash pin-code atm_pins CVC fingerPrint face_id voice_template palm_scan
+    securityAnswer security_question2 secret_word mothers_maiden_name passphrase card_number cardNo PAN
+    primary_account_number track2 magstripe otp iris
+"""
+_PLAIN = "shopping opinion pinned_note span company iban card_id"
+
+
 @pytest.mark.parametrize(
     ("column", "secret"),
     [
-        *((name, True) for name in ("PIN", "userPassword", "cvv2", "biometric_hash", "pin-code")),
-        *((name, False) for name in ("shopping", "opinion", "pinned_note")),
+        *((name, True) for name in _SECRET.split()),
+        *((name, False) for name in _PLAIN.split()),
     ],
 )
 def test_secrets_are_told_from_names(
     tiny_bank: Path, catalogue: Catalogue, column: str, secret: bool
 ) -> None:
     add_column("interactions", column)(tiny_bank)
-    assert check_folder(tiny_bank, catalogue).ok is not secret
+    report = check_folder(tiny_bank, catalogue, max_quarantined=1.0)
+    assert [problem.rule for problem in report.problems] == ["forbidden_column"] * secret

@@ -1,0 +1,1 @@
+"""Pages: templates and the few lines that render them."""

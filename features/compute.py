@@ -12,8 +12,8 @@ from functools import reduce
 import ibis
 import ibis.expr.types as ir
 
-from features.families.base import Family, Field, Level, Slice, Window
-from features.history.cut import Cut
+from features.families.base import Family, Field, Level, Shared, Slice, Window
+from features.history.cut import Cut, seconds
 from features.history.levels import levels
 from features.months import months_before
 from features.vocabulary import AS_OF, CUSTOMER_ID
@@ -72,7 +72,8 @@ def finish(base: ir.Table, families: Sequence[Family], cut: Cut) -> ir.Table:
     Parameters
     ----------
     base
-        customer_id, and every window, level and expressed column, null where there is nothing.
+        customer_id, and every window, level and expressed column, null where there is nothing. A
+        shared column that is there already is taken as it is.
 
     Returns
     -------
@@ -80,12 +81,28 @@ def finish(base: ir.Table, families: Sequence[Family], cut: Cut) -> ir.Table:
         customer_id, as_of, then every field in declared order; as many rows as `base`.
     """
     fields = [f for family in families for f in family.base_fields]
-    table = base.select(CUSTOMER_ID, **{f.name: _typed(base[f.name], f) for f in fields})
+    known = [s.field for family in families for s in family.shared if s.field.name in base.columns]
+    table = base.select(CUSTOMER_ID, **{f.name: _typed(base[f.name], f) for f in (*fields, *known)})
+    table = table.mutate(**shared_columns(table, families))
     for family in families:
         table = table.mutate(**{field.name: _typed(rule(table), field) for field, rule in family.derived})
     moment = ibis.literal(cut.as_of, type="timestamp('UTC')")
     names = [f.name for family in families for f in family.fields]
     return table.select(CUSTOMER_ID, moment.name(AS_OF), *names)
+
+
+def shared_columns(table: ir.Table, families: Sequence[Family]) -> dict[str, ir.Value]:
+    """The shared fields that `table` (customer_id and typed base fields) does not have yet."""
+    shared = [s for family in families for s in family.shared if s.field.name not in table.columns]
+    return {s.field.name: _typed(_over(table, s), s.field) for s in shared}
+
+
+def _over(table: ir.Table, shared: Shared) -> ir.Value:
+    # The prefixes keep ids of customers and of what they share apart.
+    group = table[shared.by].isnull().ifelse(
+        ibis.literal("customer ") + table[CUSTOMER_ID], ibis.literal("shared ") + table[shared.by]
+    )
+    return shared.value(table).sum().over(group_by=group)
 
 
 def join_customers(left: ir.Table, right: ir.Table) -> ir.Table:
@@ -114,16 +131,16 @@ def _levels(cut: Cut, spine: ir.Table, declared: Sequence[Level]) -> ir.Table:
 
 def _aggregate(cut: Cut, relation: str, windows: Sequence[Window]) -> ir.Table:
     table: ir.Table = getattr(cut, relation)
-    seconds = {w.field.name: int((cut.as_of - w.since(cut.as_of)).total_seconds()) for w in windows}
+    ages = {w.field.name: int((cut.as_of - w.since(cut.as_of)).total_seconds()) for w in windows}
     # Seconds before as_of, as an integer: the same arithmetic on every engine.
-    table = table.mutate(age_seconds=int(cut.as_of.timestamp()) - table.at.epoch_seconds())
-    table = table.filter(table.age_seconds <= max(seconds.values()))
-    aggregates = {w.field.name: _measure(table, w, seconds[w.field.name]) for w in windows}
+    table = table.mutate(age_seconds=int(cut.as_of.timestamp()) - seconds(table.at))
+    table = table.filter(table.age_seconds <= max(ages.values()))
+    aggregates = {w.field.name: _measure(table, w, ages[w.field.name]) for w in windows}
     return table.group_by(CUSTOMER_ID).aggregate(**aggregates)
 
 
-def _measure(table: ir.Table, window: Window, seconds: int) -> ir.Value:
-    inside = ibis.and_(table.age_seconds <= seconds, *_slice(table, window.slice))
+def _measure(table: ir.Table, window: Window, age: int) -> ir.Value:
+    inside = ibis.and_(table.age_seconds <= age, *_slice(table, window.slice))
     if window.measure == "count":
         return inside.ifelse(1, 0).sum()
     if window.measure == "recency":
@@ -146,6 +163,6 @@ def _slice(table: ir.Table, part: Slice) -> list[ir.BooleanValue]:
         conditions.append(table.amount_reporting < 0)
     if part.hours != (0, 24):
         # From the epoch, not from a calendar function: engines differ in their session's zone.
-        hour = table.at.epoch_seconds() // 3_600 % 24
+        hour = seconds(table.at) // 3_600 % 24
         conditions += [hour >= part.hours[0], hour < part.hours[1]]
     return conditions

@@ -1,6 +1,19 @@
 """The feature families, one file each; what a model or a policy may know about a customer."""
 
-from features.families import activity, balances, channels, holdings, interactions, profile
+from features.families import (
+    activity,
+    balances,
+    channels,
+    contacts,
+    holdings,
+    household,
+    lifecycle,
+    manager,
+    primacy,
+    profile,
+    satisfaction,
+    seasons,
+)
 from features.families.base import Family, Field
 from features.vocabulary import Catalogue
 
@@ -8,14 +21,20 @@ __all__ = ["all_families", "model_fields"]
 
 
 def all_families(catalogue: Catalogue) -> tuple[Family, ...]:
-    """Every family, in the order of the views."""
+    """Every family, in the order of the views; one that derives from another comes after it."""
     return (
         profile.FAMILY,
-        holdings.declare(tuple(catalogue.products)),
+        holdings.declare(catalogue),
         balances.FAMILY,
         activity.FAMILY,
+        seasons.FAMILY,
         channels.FAMILY,
-        interactions.FAMILY,
+        primacy.FAMILY,
+        contacts.FAMILY,
+        satisfaction.FAMILY,
+        household.FAMILY,
+        manager.FAMILY,
+        lifecycle.FAMILY,
     )
 
 

@@ -8,6 +8,7 @@ import ibis
 import ibis.expr.types as ir
 
 from features.families.base import DType, Family, Field, Level
+from features.families.parts import flag
 
 __all__ = ["FAMILY", "LEVEL_MONTHS"]
 
@@ -36,12 +37,28 @@ def _level(table: ir.Table, months: int) -> ir.Value:
     return table[f"balance_{months}m_ago"] if months else table.balance_total
 
 
+def _deviation(table: ir.Table, months: tuple[int, ...]) -> ir.Value:
+    """Standard deviation of the levels, by one fixed order of additions."""
+    mean = _mean(table, months)
+    apart = [_level(table, m).cast("float64") - mean for m in months]
+    return (reduce(add, (a * a for a in apart)) / len(months)).sqrt()
+
+
+def _falling(table: ir.Table) -> ir.Value:
+    """How many months in a row, up to now, ended lower than they began."""
+    run: ir.Value = ibis.literal(0)
+    for m in reversed(_HALF[:-1]):
+        run = flag(_level(table, m) < _level(table, m + 1)) * (run + 1)
+    return run
+
+
 def _field(name: str, unit: str, meaning: str, label: str) -> Field:
     dtype: DType = "int64" if unit == "cents" else "float64"
     return Field(name, dtype, unit, meaning, label, "C2", "null")
 
 
 _RECENT, _BEFORE, _YEAR = (0, 1, 2, 3), (3, 4, 5, 6), LEVEL_MONTHS
+_HALF = (0, 1, 2, 3, 4, 5, 6)
 
 
 def _ago(months: int) -> str:
@@ -101,6 +118,10 @@ FAMILY = Family(
             _field("balance_max_12m", "cents", "highest level of 12 months", "Highest balance, last year"),
             lambda t: _highest(t, _YEAR),
         ),
+        (
+            _field("balance_min_12m", "cents", "lowest level of 12 months", "Lowest balance, last year"),
+            lambda t: _lowest(t, _YEAR),
+        ),
         _change("balance_change_1m", 1, "a month"),
         _change("balance_change_3m", 3, "3 months"),
         _change("balance_change_12m", 12, "a year"),
@@ -121,6 +142,25 @@ FAMILY = Family(
             lambda t: _share(
                 (_highest(t, _RECENT) - _lowest(t, _RECENT)).cast("float64"), _mean(t, _RECENT)
             ),
+        ),
+        (
+            _field(
+                *("balance_volatility_6m", "ratio", "deviation of 7 monthly levels, to their mean"),
+                "Balance volatility, 6 months",
+            ),
+            lambda t: _share(_deviation(t, _HALF), _mean(t, _HALF)),
+        ),
+        (
+            Field(
+                *(
+                    "balance_falling_months",
+                    "int64",
+                    "count",
+                    "months in a row, to now, with a falling level",
+                ),
+                *("Months of falling balance in a row", "C2"),
+            ),
+            _falling,
         ),
     ),
 )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from features.history.cut import Cut
 
-__all__ = ["DType", "Expression", "Family", "Field", "Level", "Slice", "Window"]
+__all__ = ["DType", "Expression", "Family", "Field", "Level", "Shared", "Slice", "Window"]
 
 DType = Literal["int64", "float64", "string"]
 NullPolicy = Literal["zero", "null"]
@@ -30,6 +30,8 @@ class Field:
         Never named as a reason. Gender is kept from the models altogether (`use="decision"`).
     label
         The words by which a reason names the feature.
+    words
+        Everything that a string may be, where that is a closed list; only then pages show its words.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Field:
     null: NullPolicy = "zero"
     use: Literal["model", "decision"] = "model"
     protected: bool = False
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,22 @@ class Level:
     owed: bool = False
 
 
+@dataclass(frozen=True)
+class Shared:
+    """A sum over the customers of the spine that share an id, as data.
+
+    by
+        Column with the id (household, manager); whoever has none is alone.
+    value
+        What each customer adds: an expression over the table of every window, level and expressed
+        field; whole numbers, null adds nothing.
+    """
+
+    field: Field
+    by: str
+    value: Callable[["ir.Table"], "ir.Value"]
+
+
 Expression = Callable[["Cut", "ir.Table"], "ir.Table"]
 """f(history cut at as_of, spine) -> table keyed by customer_id with the family's other fields."""
 
@@ -101,9 +120,12 @@ Expression = Callable[["Cut", "ir.Table"], "ir.Table"]
 class Family:
     """One feature view: windows and levels declared as data, and the rest as Ibis expressions.
 
+    reads
+        Relations of the history that the expression looks at; freshness is theirs.
     derived
-        Fields computed from other columns: an expression over the table of every window, level and
-        expressed field of all families, and of what families before this one derived.
+        Fields computed from other columns of the same customer: an expression over the table of
+        every window, level, expressed and shared field of all families, and of what families before
+        this one derived.
     ttl_days
         Online, values older than this are stale and count as missing.
     """
@@ -114,13 +136,23 @@ class Family:
     levels: tuple[Level, ...] = ()
     expressed: tuple[Field, ...] = ()
     expression: Expression | None = None
+    shared: tuple[Shared, ...] = ()
     derived: tuple[tuple[Field, Callable[["ir.Table"], "ir.Value"]], ...] = ()
     ttl_days: int = 35
+    reads: tuple[str, ...] = ()
+
+    @property
+    def relations(self) -> tuple[str, ...]:
+        """The tables of the contract that the family's own columns come from; none if all are derived."""
+        levels = ("transactions",) if self.levels else ()
+        named = dict.fromkeys((*self.reads, *(w.table for w in self.windows), *levels))
+        touches = ("transactions", "interactions")
+        return tuple(dict.fromkeys(t for n in named for t in (touches if n == "touches" else (n,))))
 
     @property
     def fields(self) -> tuple[Field, ...]:
         """Every field of the view, windows first."""
-        return (*self.base_fields, *(f for f, _ in self.derived))
+        return (*self.base_fields, *(s.field for s in self.shared), *(f for f, _ in self.derived))
 
     @property
     def base_fields(self) -> tuple[Field, ...]:

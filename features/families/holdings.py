@@ -1,16 +1,23 @@
-"""What the customer holds, since when, and what has recently begun or ended."""
+"""What the customer holds, since when, what has recently begun or ended, and what is missing."""
+
+from functools import reduce
+from operator import add, or_
 
 import ibis
 import ibis.expr.types as ir
 
 from features.families.base import Family, Field
+from features.families.parts import flag
 from features.history.cut import Cut
+from features.vocabulary import Catalogue, Product
 
 __all__ = ["declare"]
 
 
-def declare(products: tuple[str, ...]) -> Family:
-    """The family for a catalogue's products: one count of open holdings for each."""
+def declare(catalogue: Catalogue) -> Family:
+    """The family for a catalogue: a count of open holdings for each product, and the gap to what is
+    offered."""
+    products = tuple(catalogue.products)
 
     def holdings(cut: Cut, spine: ir.Table) -> ir.Table:
         held = cut.holdings.semi_join(spine, "customer_id")
@@ -38,8 +45,32 @@ def declare(products: tuple[str, ...]) -> Family:
         for p in products
     )
     return Family(
-        "holdings", "What the customer holds", expressed=(*per_product, *_COUNTS), expression=holdings
+        "holdings",
+        "What the customer holds",
+        reads=("holdings",),
+        expressed=(*per_product, *_COUNTS),
+        expression=holdings,
+        derived=(
+            (
+                Field(
+                    *("products_missing", "int64", "count", "products on offer, eligible for, not held"),
+                    "Products that could still be held",
+                ),
+                lambda t: reduce(add, (_may_take(t, p) for p in catalogue.offered), ibis.literal(0)),
+            ),
+        ),
     )
+
+
+def _may_take(t: ir.Table, product: Product) -> ir.Value:
+    """1 where `features.eligibility` lets the customer newly take the product."""
+    allowed = t[f"holds_{product.name}"] == 0
+    if product.requires:
+        allowed &= reduce(or_, (t[f"holds_{name}"] > 0 for name in product.requires))
+    if product.min_age > 0 or product.max_age < 200:
+        in_range = (t.age_years >= product.min_age) & (t.age_years <= product.max_age)
+        allowed &= in_range.fill_null(ibis.literal(False)) | (t.kind == "business")
+    return flag(allowed)
 
 
 _COUNTS = (
@@ -51,27 +82,15 @@ _COUNTS = (
     Field("holdings_closed_90d", "int64", "count", "closed in 90 days", "Closed, last 90 days"),
     Field("holdings_closed_365d", "int64", "count", "closed in 365 days", "Closed, last year"),
     Field(
-        "days_since_opening",
-        "int64",
-        "days",
-        "since the latest opening",
-        "Days since the latest opening",
-        null="null",
+        *("days_since_opening", "int64", "days", "since the latest opening"),
+        *("Days since the latest opening", "C1", "null"),
     ),
     Field(
-        "days_since_closing",
-        "int64",
-        "days",
-        "since the latest closing",
-        "Days since the latest closing",
-        null="null",
+        *("days_since_closing", "int64", "days", "since the latest closing"),
+        *("Days since the latest closing", "C1", "null"),
     ),
     Field(
-        "oldest_open_days",
-        "int64",
-        "days",
-        "age of the oldest open holding",
-        "Age of the oldest holding",
-        null="null",
+        *("oldest_open_days", "int64", "days", "age of the oldest open holding"),
+        *("Age of the oldest holding", "C1", "null"),
     ),
 )

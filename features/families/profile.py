@@ -4,7 +4,9 @@ import ibis
 import ibis.expr.types as ir
 
 from features.families.base import Family, Field
+from features.history.contract import CUSTOMERS
 from features.history.cut import Cut
+from features.vocabulary import CHANNELS
 
 __all__ = ["FAMILY"]
 
@@ -25,6 +27,7 @@ def _profile(cut: Cut, spine: ir.Table) -> ir.Table:
         "region",
         "gender",
         "manager_id",
+        "household_id",
         "preferred_channel",
         age_years=as_of.year - born.year() - had_birthday.ifelse(0, 1),
         income_month=customers.income,
@@ -42,8 +45,13 @@ def _profile(cut: Cut, spine: ir.Table) -> ir.Table:
 FAMILY = Family(
     "profile",
     "Who the customer is",
+    reads=("customers",),
     expressed=(
-        Field("kind", "string", "word", "natural person or business", "Kind of customer", null="null"),
+        Field(
+            *("kind", "string", "word", "natural person or business", "Kind of customer"),
+            null="null",
+            words=CUSTOMERS.column("kind").allowed,
+        ),
         Field("occupation", "string", "word", "occupation or line of business", "Occupation", "C2", "null"),
         Field("education", "string", "word", "highest education", "Education", "C2", "null"),
         Field("region", "string", "word", "region of residence", "Region", null="null"),
@@ -59,30 +67,18 @@ FAMILY = Family(
         ),
         Field("gender", "string", "word", "gender", "Gender", "C2", "null", "decision", protected=True),
         Field("manager_id", "string", "id", "relationship manager", "Manager", "C1", "null", "decision"),
+        Field("household_id", "string", "id", "household", "Household", "C2", "null", "decision"),
         Field(
-            "preferred_channel",
-            "string",
-            "word",
-            "stated preference",
-            "Preferred channel",
-            "C1",
-            "null",
-            "decision",
+            *("preferred_channel", "string", "word", "stated preference", "Preferred channel"),
+            *("C1", "null", "decision"),
+            words=CHANNELS,
         ),
         Field(
-            "consent_marketing",
-            "int64",
-            "0/1",
-            "may be approached with offers",
-            "Marketing consent",
+            *("consent_marketing", "int64", "0/1", "may be approached with offers", "Marketing consent"),
             use="decision",
         ),
         Field(
-            "consent_profiling",
-            "int64",
-            "0/1",
-            "may be scored by models",
-            "Profiling consent",
+            *("consent_profiling", "int64", "0/1", "may be scored by models", "Profiling consent"),
             use="decision",
         ),
     ),

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.compute import feature_table, spine_of
-from features.families import activity, balances, interactions
+from features.families import activity, balances, contacts, satisfaction
 from features.families.base import Family, Window
 from features.history.cut import cut_history
 from tests.features.conftest import row
@@ -125,7 +125,7 @@ def test_the_last_rating_is_the_latest_survey_answer() -> None:
     never = [contact(4, 5, "session", None) | {"customer_id": "C2"}]
     held = [row("holdings"), row("holdings", holding_id="H2", customer_id="C2")]
     cut = cut_history(connect({"interactions": asked + never, "holdings": held}), AS_OF)
-    found = feature_table(cut, spine_of(cut), [interactions.FAMILY]).to_pyarrow().to_pylist()
+    found = feature_table(cut, spine_of(cut), [satisfaction.FAMILY]).to_pyarrow().to_pylist()
     first, second = sorted(found, key=lambda r: r["customer_id"])
     assert (first["rating_last"], first["days_since_survey"]) == (8.0, 20)
     assert (second["rating_last"], second["days_since_survey"]) == (None, None)
@@ -139,7 +139,7 @@ def test_a_correction_counts_only_once_it_is_known() -> None:
     def card_sum(as_of: datetime) -> int:
         cut = cut_history(backend, as_of)
         frame = feature_table(cut, spine_of(cut), [activity.FAMILY]).to_pandas()
-        return int(frame.card_sum_90d[0])
+        return int(frame.card_sum_3m[0])
 
     assert card_sum(AS_OF - timedelta(days=3)) == -100
     assert card_sum(AS_OF) == -700
@@ -159,7 +159,7 @@ def test_the_spine_is_who_holds_something() -> None:
 def test_an_empty_history_is_zeros_and_nulls() -> None:
     backend = connect({"holdings": [row("holdings")]})
     cut = cut_history(backend, AS_OF)
-    families: list[Family] = [activity.FAMILY, interactions.FAMILY]
+    families: list[Family] = [activity.FAMILY, contacts.FAMILY, satisfaction.FAMILY]
     (values,) = feature_table(cut, spine_of(cut), families).to_pyarrow().to_pylist()
     for field in (f for family in families for f in family.fields):
         assert values[field.name] == (None if field.null == "null" else 0), field.name

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.simulate.contacts import Approach, answer, approach_at_random, touch
+from features.simulate.campaigns import Approach, Trial, draw_campaigns
+from features.simulate.contacts import answer, complaints_about, retained, touch
 from features.simulate.contracts import cancelled
-from features.simulate.laws import eligible, leave_hazard, shipped, takeup
+from features.simulate.laws import eligible, shipped, takeup
+from features.simulate.leaving import leave_hazard
 from features.simulate.money import Array
 from features.simulate.randomness import DAY, stream
 from features.simulate.rows import NOTHING
@@ -23,21 +25,25 @@ class Choices:
         Who closes everything, bool (n,), and when each customer's ordinary month ends, (n,).
     given_up
         Which single holdings are cancelled, bool (n, products).
-    approach
-        Who was contacted.
+    trial, approach
+        Who was drawn into which arm of the bank's own campaigns, and who was contacted at all.
     bought
         When each customer opens each product, -1 where not; (n, products).
     response, answered
         Answer to the contact (codes of RESPONSES) and its time, -1 where there is none; (n,).
+    upset
+        When the contact makes the customer complain, -1 where it does not; (n,).
     """
 
     leaving: Array
     until: Array
     given_up: Array
+    trial: Trial
     approach: Approach
     bought: Array
     response: Array
     answered: Array
+    upset: Array
 
 
 def choose(world: World, s: State, given: Approach | None, spared: Array) -> Choices:
@@ -45,16 +51,18 @@ def choose(world: World, s: State, given: Approach | None, spared: Array) -> Cho
     clock, n = world.clock, world.size
     rng = stream(clock.seed, clock.month, "decisions")
     settled = (world.state.opened[:, CURRENT] >= 0) & world.state.live
-    leaving = settled & (rng.random(n) < leave_hazard(world))
+    trial, own = draw_campaigns(world, spared)
+    approach = _merge(own, given)
+    leaving = settled & (rng.random(n) < leave_hazard(world, retained(world, approach)))
     given_up = cancelled(world, s, leaving)
     until = _until(rng, world, leaving, given_up)
-    approach = _merge(approach_at_random(world, spared), given)
     added = touch(world, s, approach)
     chance = np.where(eligible(world, shipped()), takeup(world, added), 0.0)
     bought = (rng.random(chance.shape) < chance) & ~leaving[:, None]
-    response, answered = answer(world, approach, bought)
+    response, answered = answer(world, s, approach, bought)
     when = _when_bought(rng, world, bought, approach, answered)
-    return Choices(leaving, until, given_up, approach, when, response, answered)
+    upset = complaints_about(world, approach)
+    return Choices(leaving, until, given_up, trial, approach, when, response, answered, upset)
 
 
 def _merge(own: Approach, given: Approach | None) -> Approach:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from features.simulate.bookings import Month, post
+from features.simulate.booking import Month, post
 from features.simulate.money import Array
 from features.simulate.randomness import DAY, stream
 from features.simulate.rows import NOTHING, Rows
@@ -25,6 +25,7 @@ __all__ = [
     "holding_number",
     "open_holdings",
     "settle",
+    "share_accounts",
 ]
 
 _CUSTOMER, _BANK, _MATURED = range(3)
@@ -68,6 +69,15 @@ def cancelled(world: World, s: State, leaving: Array) -> Array:
     return np.asarray(chosen)
 
 
+def share_accounts(m: Month, holdings: Rows) -> None:
+    """Put down who became co-owner of a current account this month."""
+    s = m.world.state
+    who = np.flatnonzero(s.shared & (s.shared_since >= m.world.clock.start))
+    head, since = s.partner[who], s.shared_since[who]
+    number = holding_number(head, CURRENT, s.count[head, CURRENT])
+    holdings.add(who, number=number, slot=CURRENT, role=1, opened=since, known=since)
+
+
 def close_some(m: Month, staying: Array, given_up: Array, bookings: Rows, holdings: Rows) -> None:
     """Close paid-off loans, and what staying customers cancel; their money goes to the current account."""
     s, clock = m.world.state, m.world.clock
@@ -95,7 +105,8 @@ def close_everything(m: Month, leaving: Array, bookings: Rows, holdings: Rows) -
     rest = _balances(s, bookings)[who, CURRENT]
     post(bookings, who, CURRENT, at - _SECOND, -np.maximum(rest, 0), "transfer_out", "branch")
     post(bookings, who, CURRENT, at - _SECOND, -np.minimum(rest, 0), "transfer_in", "branch")
-    reason = np.where((rest < -30_000) & (m.rng.random(len(who)) < 0.5), _BANK, _CUSTOMER)
+    unwanted = (rest < -30_000) & (m.rng.random(len(who)) < 0.5)
+    reason = np.where(unwanted | s.dead[who], _BANK, _CUSTOMER)
     _close_shared(m, who, at, holdings)
     for slot in range(len(PRODUCTS)):
         has = s.opened[who, slot] >= 0
@@ -112,30 +123,32 @@ def first_deposit(world: World, s: State, who: Array, bookings: Rows, holdings: 
     post(bookings, who, CURRENT, later, amount, "transfer_in", "branch")
 
 
-def settle(s: State, bookings: Rows) -> dict[str, Array]:
-    """Sort the month's bookings by customer and time, add the balance after each, and carry balances on."""
-    rows = bookings.columns()
-    order = np.lexsort((rows["at"], rows["who"]))
-    rows = {name: column[order] for name, column in rows.items()}
-    account = rows["who"] * _SLOTS + rows["slot"]
-    by_account = np.argsort(account, kind="stable")
-    amount, owner = rows["amount"][by_account], account[by_account]
-    running = np.cumsum(amount)
-    first = np.flatnonzero(np.diff(owner, prepend=-1))
-    if not len(first):
-        return {**rows, "balance": running, "number": running}
-    earlier = np.repeat(running[first] - amount[first], np.diff(np.append(first, len(owner))))
-    after = np.empty_like(running)
-    after[by_account] = running - earlier + s.balance.ravel()[owner]
-    last = np.append(first[1:], len(owner)) - 1
-    s.balance.reshape(-1)[owner[last]] = after[by_account][last]
-    number = holding_number(rows["who"], rows["slot"], s.count[rows["who"], rows["slot"]])
-    return {**rows, "balance": after, "number": number}
+def settle(world: World, s: State, bookings: Rows) -> dict[str, Array]:
+    """Sort the month's bookings by customer and time, add the balance after each, and carry balances on.
+
+    Times become whole milliseconds, so that customer and time fit one sortable number.
+    """
+    start = world.clock.start
+    moment = (bookings.column("at") - start) // 1_000
+    order = np.argsort((bookings.column("who").astype(np.int64) << 32) | moment, kind="stable")
+    rows = {name: bookings.column(name)[order] for name in ("who", "slot", "amount", "category", "channel")}
+    rows |= {"currency": bookings.column("currency")[order], "at": start + moment[order] * 1_000}
+    who, slot, amount = rows["who"].astype(np.int64), rows["slot"], rows["amount"]
+    after = np.empty_like(amount)
+    for code in np.unique(slot):
+        of = np.flatnonzero(slot == code)
+        running, owner = np.cumsum(amount[of]), who[of]
+        first = np.flatnonzero(np.diff(owner, prepend=-1))
+        last = np.append(first[1:], len(owner)) - 1
+        before = s.balance[owner[first], code] - running[first] + amount[of][first]
+        after[of] = running + np.repeat(before, last - first + 1)
+        s.balance[owner[last], code] = after[of[last]]
+    return {**rows, "balance": after}
 
 
 def _balances(s: State, bookings: Rows) -> Array:
-    rows = bookings.columns()
-    moved = np.bincount(rows["who"] * _SLOTS + rows["slot"], rows["amount"], s.balance.size)
+    account = bookings.column("who") * _SLOTS + bookings.column("slot")
+    moved = np.bincount(account, bookings.column("amount"), s.balance.size)
     return s.balance + moved.reshape(s.balance.shape).astype(np.int64)
 
 
@@ -144,8 +157,8 @@ def _empty(m: Month, who: Array, slot: int, at: Array, balance: Array, bookings:
         return
     category = {SAVINGS: "transfer_out", INVESTMENT: "investment", LOAN: "loan_payment"}[slot]
     post(bookings, who, slot, at, -balance, category, "app")
-    dollars = m.world.people.dollars[who] & (slot == INVESTMENT)
-    own = np.where(dollars, np.rint(balance * m.rate).astype(np.int64), balance)
+    rate = m.rates[m.world.people.currency[who]] if slot == INVESTMENT else 1.0
+    own = np.rint(balance * rate).astype(np.int64)
     post(bookings, who, CURRENT, at, own, "transfer_in" if slot == SAVINGS else category, "app")
 
 
@@ -161,17 +174,15 @@ def _close(s: State, who: Array, slot: int, at: Array, reason: Array | int, hold
 
 def _close_shared(m: Month, who: Array, at: Array, holdings: Rows) -> None:
     """End co-ownership where either side leaves."""
-    s, partner = m.world.state, m.world.people.partner
+    s = m.world.state
     gone = np.full(m.world.size, NOTHING, np.int64)
     gone[who] = at
     sharer = np.flatnonzero(s.shared)
-    head = partner[sharer]
+    head = s.partner[sharer]
     own, his = gone[sharer], gone[head]
     end = np.where((own >= 0) & (his >= 0), np.minimum(own, his), np.maximum(own, his))
     sharer, head, end = sharer[end >= 0], head[end >= 0], end[end >= 0]
     number = holding_number(head, CURRENT, s.count[head, CURRENT])
-    since = np.maximum(s.opened[head, CURRENT], m.world.people.joined[sharer])
-    holdings.add(
-        sharer, number=number, slot=CURRENT, role=1, opened=since, closed=end, reason=_CUSTOMER, known=end
-    )
+    row = {"opened": s.shared_since[sharer], "closed": end, "reason": _CUSTOMER, "known": end}
+    holdings.add(sharer, number=number, slot=CURRENT, role=1, **row)
     s.shared[sharer] = False

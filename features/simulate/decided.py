@@ -11,19 +11,23 @@ import pyarrow as pa
 
 from features.errors import InputError, first_five
 from features.home import write_whole
-from features.simulate.contacts import RESPONSES, Approach
+from features.simulate.campaigns import Approach
+from features.simulate.choices import Choices
+from features.simulate.contacts import RESPONSES
 from features.simulate.money import Array
 from features.simulate.output import customer_ids
 from features.simulate.randomness import DAY, stream
 from features.simulate.rows import NOTHING
-from features.simulate.step import MonthRows
-from features.simulate.world import OFFERED, PRODUCTS, World
+from features.simulate.world import CURRENT, OFFERED, PRODUCTS, World
 from features.vocabulary import CHANNELS
 
-__all__ = ["Decided", "read_contacts", "write_outcomes"]
+__all__ = ["WAIVER", "Decided", "read_contacts", "write_outcomes"]
 
 _COLUMNS = ("decision_id", "customer_id", "product", "channel", "contacted")
 _HEADER = ("outcome_id", "decision_id", "customer_id", "at", "kind", "known_at")
+WAIVER = "fee_waiver"
+"""The retention offer: in the optional column `offer`, beside the product current_account."""
+
 _SAID = {"accepted", "refused", "opted_out"}
 
 
@@ -41,21 +45,28 @@ class Decided:
 def read_contacts(contacts: Any, world: World) -> Decided:
     """Check an Arrow table or DataFrame of decisions and find its customers in the world.
 
+    A row whose optional column `offer` says "fee_waiver" is a retention offer; its product is
+    current_account, which without that offer nobody can be offered.
+
     Raises
     ------
     InputError
-        If a column is missing, a customer, product or channel unknown, or a customer named twice.
+        If a column is missing, a customer, product, channel or offer unknown, or a customer named
+        twice.
     """
     table = contacts if isinstance(contacts, pa.Table) else pa.Table.from_pandas(contacts)
     if missing := [c for c in _COLUMNS if c not in table.column_names]:
         raise InputError(f"contacts: column '{missing[0]}' is missing; cure: give {', '.join(_COLUMNS)}")
     rows = {name: table[name].to_pylist() for name in _COLUMNS}
-    who = _look_up(
-        "customer_id", rows["customer_id"], customer_ids(np.arange(world.size)).to_pylist(), rows
-    )
+    everybody = customer_ids(np.arange(world.size), world.size).to_pylist()
+    who = _look_up("customer_id", rows["customer_id"], everybody, rows)
     product = _look_up("product", rows["product"], list(PRODUCTS), rows)
-    if not np.isin(product, OFFERED).all():
-        wrong = [c for c, p in zip(rows["customer_id"], product, strict=True) if p not in OFFERED]
+    offers = table["offer"].to_pylist() if "offer" in table.column_names else [None] * len(who)
+    known = ["", WAIVER]
+    waived = _look_up("offer", [o if isinstance(o, str) else "" for o in offers], known, rows) == 1
+    offered = np.where(waived, product == CURRENT, np.isin(product, OFFERED))
+    if not offered.all():
+        wrong = [c for c, fits in zip(rows["customer_id"], offered, strict=True) if not fits]
         raise InputError(
             f"contacts: product that is not offered, for {first_five(wrong)}; cure: leave it out"
         )
@@ -95,10 +106,11 @@ def _approach(
     return Approach(slot, by, at), spared
 
 
-def write_outcomes(path: Path, decided: Decided, months: list[MonthRows]) -> None:
+def write_outcomes(path: Path, decided: Decided, months: list[Choices]) -> None:
     """Write what came of each decision: contact and answer of the contacted, purchases of everybody."""
     lines: list[tuple[str, ...]] = []
-    first = months[0].choices
+    first = months[0]
+    customers = customer_ids(np.arange(len(first.until)), len(first.until)).to_pylist()
     for decision, who, product in zip(decided.decision, decided.who, decided.product, strict=True):
         events: list[tuple[str, int]] = []
         if decided.approach.product[who] >= 0:
@@ -106,9 +118,9 @@ def write_outcomes(path: Path, decided: Decided, months: list[MonthRows]) -> Non
             said = RESPONSES[int(first.response[who])]
             if said in _SAID:
                 events.append((said, int(first.answered[who])))
-        opened = [int(m.choices.bought[who, product]) for m in months]
+        opened = [int(m.bought[who, product]) for m in months]
         events += [("bought", at) for at in opened if at >= 0][:1]
-        customer = f"C{who:06d}"
+        customer = customers[who]
         for kind, at in events:
             lines.append((f"{decision}-{kind}", decision, customer, _iso(at), kind, _iso(at)))
     with write_whole(path) as part, part.open("w", newline="") as handle:

@@ -1,15 +1,18 @@
-"""The laws of the simulated world: every probability that is true, as a function of the state.
+"""The laws of taking up and answering: every probability that is true, as a function of the state.
 
-Each law is a logistic curve over what columns mostly show (age, income, balances, holdings, use
-of app and web, complaints) and a part that no column shows, so that a good model ranks well and
+What makes customers leave is in features.simulate.leaving. Each law is a logistic curve over what
+columns mostly show (age, income, balances, holdings, use of app and web, complaints) and a part
+that no column shows, so that a good model ranks well and
 no model ranks perfectly. Probabilities are for the month that begins.
 """
 
+from functools import cache
 from importlib.resources import as_file, files
 
 import numpy as np
 
 from features.catalogue import load_catalogue
+from features.simulate.drift import digital, inclination
 from features.simulate.money import Array
 from features.simulate.world import (
     CARD,
@@ -25,11 +28,10 @@ from features.simulate.world import (
 from features.vocabulary import CHANNELS, Catalogue
 
 __all__ = [
-    "attrition_hazard",
+    "complain",
     "contact_effect",
+    "deposits",
     "eligible",
-    "leave_hazard",
-    "onset_hazard",
     "opt_out",
     "scores",
     "shipped",
@@ -41,7 +43,11 @@ _INTERCEPT = np.array([-9.0, -6.1, -5.5, -5.0, -5.9, -6.1, -5.7])
 _PULL = np.array([0.0, 0.45, 0.30, 0.40, 0.40, 0.55, 0.45])
 """What a contact adds to the log-odds of taking up, for each product."""
 
+_ANNOYS = np.array([{"call": 0.6, "mail": 0.1, "app": -0.3}.get(c, 0.0) for c in CHANNELS])
+"""How much more a channel annoys than e-mail does, on the log-odds of opting out."""
 
+
+@cache
 def shipped() -> Catalogue:
     """What the simulated bank sells: the catalogue that every new bank starts from."""
     with as_file(files("features").joinpath("catalogue.toml")) as path:
@@ -58,29 +64,6 @@ def deposits(world: World) -> Array:
     return np.asarray(np.maximum(world.state.balance[:, [CURRENT, SAVINGS]].sum(axis=1), 0) / 1e5)
 
 
-def onset_hazard(world: World) -> Array:
-    """P(begins to part from the bank); parting takes months and shows before it ends."""
-    s, p = world.state, world.people
-    tenure = (world.clock.start - p.joined) / (365.25 * 86_400_000_000)
-    x = -4.95 + 1.6 * (s.complaint >= 0) - 0.40 * (s.mood - 7.0) + 0.7 * (tenure < 2.0)
-    return sigmoid(x + 0.6 * ~p.primary - 0.22 * (world.held.sum(axis=1) - 3))
-
-
-def leave_hazard(world: World) -> Array:
-    """P(closes everything)."""
-    s = world.state
-    x = -6.25 + 4.9 * s.drift + 0.7 * (s.complaint >= 0) - 0.2 * (world.held.sum(axis=1) - 3)
-    return sigmoid(x - 0.3 * (s.mood - 7.0))
-
-
-def attrition_hazard(world: World) -> Array:
-    """P(begins to move balances to another bank), of those who do not yet."""
-    s, p = world.state, world.people
-    rich = np.log1p(deposits(world))
-    x = -7.15 + 0.55 * rich + 1.2 * (p.digital - 0.5) + 1.5 * s.drift - 0.3 * (s.mood - 7.0)
-    return np.where(s.flight, 0.0, sigmoid(x + 0.5 * ~p.primary))
-
-
 def scores(world: World) -> Array:
     """Inclination to each product before its intercept, (n, products)."""
     s, p = world.state, world.people
@@ -88,13 +71,14 @@ def scores(world: World) -> Array:
     age = np.where(p.business, 42.0, world.age)
     rich = np.log1p(deposits(world)) - 1.3
     earn = np.log(np.maximum(s.income, 10_000) / 220_000)
-    app = 2.0 * (p.digital - 0.5)
+    app = 2.0 * (digital(world) - 0.5)
     out = np.zeros(held.shape)
-    out[:, SAVINGS] = 1.4 * rich + 1.3 * s.windfall + 1.0 * app - 0.02 * (age - 40)
+    out[:, SAVINGS] = 1.4 * rich + 1.3 * s.windfall + 1.0 * app - 0.02 * (age - 40) + 0.5 * s.child
     out[:, CARD] = 1.1 * app + 0.9 * earn - 1.2 * ((age - 34) / 22) ** 2 + 0.5 * p.primary
     out[:, LOAN] = (
         1.0 * s.moved - 1.1 * rich - 1.2 * ((age - 38) / 17) ** 2 + 0.5 * earn + 0.5 * held[:, CARD]
     )
+    out[:, LOAN] += 0.4 * s.child
     out[:, ORDER] = 1.3 * app + 0.8 * p.business + 1.0 * s.moved + 0.9 * p.primary - 0.03 * (age - 45)
     out[:, INVESTMENT] = (
         1.2 * rich + 0.9 * earn + 1.2 * s.windfall - 0.8 * ((age - 48) / 18) ** 2 + 0.5 * app
@@ -102,13 +86,14 @@ def scores(world: World) -> Array:
     out[:, INSURANCE] = (
         1.8 * s.moved + 0.9 * earn - 1.2 * ((age - 44) / 18) ** 2 + 0.8 * held[:, LOAN] + 0.4 * rich
     )
+    out[:, INSURANCE] += 0.9 * s.child
     return out + p.taste
 
 
 def eligible(world: World, catalogue: Catalogue) -> Array:
     """Who may take up what: not a holder, required products held, persons of the right age."""
     held = world.held
-    allowed = world.state.live[:, None] & ~held
+    allowed = world.alive[:, None] & ~held
     for slot, name in enumerate(PRODUCTS):
         product = catalogue.products[name]
         aged = (world.age >= product.min_age) & (world.age < product.max_age + 1)
@@ -120,7 +105,7 @@ def eligible(world: World, catalogue: Catalogue) -> Array:
 
 def takeup(world: World, warm: Array) -> Array:
     """P(takes up) for each product at a given warmth of contact, (n, products)."""
-    x = _INTERCEPT + scores(world) - 2.5 * world.state.drift[:, None]
+    x = _INTERCEPT + inclination(world.clock) + scores(world) - 2.5 * world.state.drift[:, None]
     return sigmoid(x + warm)
 
 
@@ -137,6 +122,14 @@ def contact_effect(world: World, channel: Array) -> Array:
     return np.asarray(_PULL + each[:, None] + 0.15 * (s.mood[:, None] - 7.0))
 
 
-def opt_out(world: World) -> Array:
-    """P(a contact makes the customer withdraw consent to marketing)."""
-    return sigmoid(-5.0 + 0.5 * world.state.pressed + 1.0 * (world.state.complaint >= 0))
+def opt_out(world: World, channel: Array) -> Array:
+    """P(a contact by `channel`, codes (n,), makes the customer withdraw consent to marketing)."""
+    s = world.state
+    return sigmoid(-5.0 + 0.5 * s.pressed + 1.0 * (s.complaint >= 0) + _ANNOYS[channel])
+
+
+def complain(world: World, channel: Array) -> Array:
+    """P(the customer complains about a contact by `channel`, codes (n,)); 0 while a complaint is open."""
+    s = world.state
+    x = -5.6 + 0.7 * s.pressed - 0.25 * (s.mood - 7.0) + 1.5 * _ANNOYS[channel]
+    return np.where(s.complaint >= 0, 0.0, sigmoid(x))

@@ -43,7 +43,7 @@ def split(totals: Array, counts: Array, weights: Array) -> Array:
     return np.asarray(parts)
 
 
-def convert(cents: Array, rate: float) -> Array:
+def convert(cents: Array, rate: float | Array) -> Array:
     """Cents of the reporting currency as cents of a currency of which one unit is worth `rate`.
 
     >>> convert(np.array([100, -250]), 0.8).tolist()

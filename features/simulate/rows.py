@@ -5,50 +5,76 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features.history.contract import BY_NAME
 from features.history.tables import arrow_schema
 from features.simulate.money import Array
 from features.simulate.randomness import DAY
 
-__all__ = ["NOTHING", "Rows", "as_table", "numbered", "stamps", "words"]
+__all__ = ["NOTHING", "Rows", "as_table", "ids_of_month", "numbered", "stamps", "words"]
 
 NOTHING = -1
 """The code of an absent word, id, time or amount."""
 
+_FOUR_DIGITS = np.array([[ord(d) for d in f"{i:04d}"] for i in range(10_000)], np.uint8)
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 
 class Rows:
-    """Columns of whole numbers, codes and floats that grow by `add`."""
+    """Columns of whole numbers, codes and floats that grow by `add`.
+
+    A default given as a numpy scalar sets the column's type, so that codes stay small.
+    """
 
     def __init__(self, **defaults: Any) -> None:
-        self._defaults = defaults
+        self._defaults = {"who": np.int32(0), **defaults}
         self._parts: list[dict[str, Array]] = []
 
     def add(self, who: Array, **columns: Any) -> None:
         """Add one row for each of `who`; scalars are repeated, columns left out take the default."""
-        full = {"who": who, **self._defaults, **columns}
-        self._parts.append({k: np.broadcast_to(np.asarray(v), who.shape) for k, v in full.items()})
+        if len(who):
+            full = {**self._defaults, **columns, "who": who}
+            self._parts.append({k: np.broadcast_to(np.asarray(v), who.shape) for k, v in full.items()})
+
+    def column(self, name: str) -> Array:
+        """One column, in the order of adding."""
+        kind = np.asarray(self._defaults[name]).dtype
+        parts = [part[name] for part in self._parts] or [np.zeros(0, kind)]
+        return np.concatenate(parts, dtype=kind, casting="unsafe")
 
     def columns(self) -> dict[str, Array]:
         """Every column, in the order of adding."""
-        names = ("who", *self._defaults)
-        if not self._parts:
-            return {name: np.zeros(0, np.int64) for name in names}
-        return {name: np.concatenate([part[name] for part in self._parts]) for name in names}
+        return {name: self.column(name) for name in self._defaults}
+
+
+def ids_of_month(customers: int, month: int, tenth: int = 0) -> int:
+    """First number of one of ten ranges of ids of a month, far apart enough for so many customers."""
+    return (month * 10 + tenth) * 1_000_000 * (1 + (customers - 1) // 1_000_000)
 
 
 def numbered(prefix: str, numbers: Array, width: int) -> pa.Array:
-    """Ids such as C000123; NOTHING is null."""
-    text = pc.utf8_lpad(pa.array(numbers, mask=numbers < 0).cast(pa.string()), width, "0")
-    return pc.binary_join_element_wise(pa.scalar(prefix), text, "")
+    """Ids such as C000123, wider where the largest number needs it; NOTHING is null."""
+    width = max(width, len(str(numbers.max(initial=0))))
+    digits = (width + 3) // 4 * 4
+    text = np.empty((len(numbers), digits), np.uint8)
+    rest = np.maximum(numbers, 0).astype(np.int64)
+    for end in range(digits, 0, -4):
+        rest, four = np.divmod(rest, 10_000)
+        text[:, end - 4 : end] = _FOUR_DIGITS[four]
+    ids = np.empty((len(numbers), 1 + width), np.uint8)
+    ids[:, 0] = ord(prefix)
+    ids[:, 1:] = text[:, digits - width :]
+    offsets = np.arange(len(numbers) + 1, dtype=np.int32) * (1 + width)
+    missing = numbers < 0
+    valid = pa.array(~missing).buffers()[1] if missing.any() else None
+    return pa.Array.from_buffers(
+        pa.string(), len(numbers), [valid, pa.py_buffer(offsets), pa.py_buffer(ids)]
+    )
 
 
 def words(codes: Array, vocabulary: Sequence[str]) -> pa.Array:
     """The words that codes stand for; NOTHING is null."""
-    return pa.array(vocabulary, pa.string()).take(pa.array(codes.astype(np.int64), mask=codes < 0))
+    return pa.array(vocabulary, pa.string()).take(pa.array(codes, mask=codes < 0))
 
 
 def stamps(times: Array) -> pa.Array:

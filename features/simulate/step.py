@@ -4,17 +4,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.simulate.bookings import Month, book_month
+from features.simulate.booking import Month, booking_rows
+from features.simulate.bookings import book_month
+from features.simulate.campaigns import Approach
 from features.simulate.choices import Choices, choose
-from features.simulate.contacts import RESPONSES, Approach, report_contacts
-from features.simulate.contracts import close_everything, close_some, first_deposit, open_holdings, settle
+from features.simulate.contacts import RESPONSES, report_contacts
+from features.simulate.contracts import (
+    close_everything,
+    close_some,
+    first_deposit,
+    open_holdings,
+    settle,
+    share_accounts,
+)
+from features.simulate.currencies import rates_at
+from features.simulate.events import pass_away
 from features.simulate.life import interactions, live_on
 from features.simulate.money import Array
 from features.simulate.randomness import DAY, stream
 from features.simulate.rows import NOTHING, Rows
 from features.simulate.world import CURRENT, State, World
 
-__all__ = ["MonthRows", "step", "usd_rate"]
+__all__ = ["MonthRows", "step"]
 
 _TALK = {"number": NOTHING, "at": 0, "channel": 0, "out": False, "kind": 0, "product": NOTHING}
 _MORE_TALK = {"response": NOTHING, "rating": np.nan, "resolved": NOTHING, "cost": NOTHING, "known": 0}
@@ -35,14 +46,9 @@ class MonthRows:
     joined: Array
     versions: Array
     interactions: dict[str, Array]
-    rate: float
+    events: dict[str, Array]
+    rates: Array
     choices: Choices
-
-
-def usd_rate(seed: int, month: int) -> float:
-    """Value of one USD in the reporting currency from the begin of a month on: a random walk."""
-    steps = stream(seed, NOTHING, "rates").normal(0, 0.015, month + 1)
-    return round(float(0.92 * np.exp(steps.sum())), 6)
 
 
 def step(world: World, given: Approach | None, spared: Array) -> tuple[World, MonthRows]:
@@ -60,28 +66,32 @@ def step(world: World, given: Approach | None, spared: Array) -> tuple[World, Mo
     The world as the next month begins, and the month's rows.
     """
     clock, s = world.clock, world.state.copy()
-    live_on(world, s)
+    events = Rows(event=np.int8(0))
+    live_on(world, s, events)
     choices = choose(world, s, given, spared)
     talk = Rows(**_TALK, **_MORE_TALK)
-    interactions(world, s, choices.until, talk)
+    interactions(world, s, choices.until, choices.upset, talk, events)
     report_contacts(choices.approach, choices.response, choices.answered, clock.month, talk)
     versions = _versions(world, s, choices)
-    rate = usd_rate(clock.seed, clock.month)
-    bookings, holdings = _money(world, s, rate, choices)
+    rates = rates_at(clock.seed, clock.month)
+    bookings, holdings = _money(world, s, rates, choices)
     joined = _join(world, s, bookings, holdings)
-    booked = settle(s, bookings)
-    rows = MonthRows(booked, holdings.columns(), joined, versions, talk.columns(), rate, choices)
+    booked = settle(world, s, bookings)
+    pass_away(world, s, events)
+    talked, happened = talk.columns(), events.columns()
+    rows = MonthRows(booked, holdings.columns(), joined, versions, talked, happened, rates, choices)
     return world.next_month(s), rows
 
 
-def _money(world: World, s: State, rate: float, choices: Choices) -> tuple[Rows, Rows]:
+def _money(world: World, s: State, rates: Array, choices: Choices) -> tuple[Rows, Rows]:
     clock = world.clock
     rng = stream(clock.seed, clock.month, "money")
-    bookings = Rows(slot=0, at=0, amount=0, category=0, channel=0)
+    bookings = booking_rows()
     holdings = Rows(number=0, slot=0, role=0, opened=0, closed=NOTHING, reason=NOTHING, known=0)
-    active = (s.opened >= 0) & s.live[:, None]
-    month = Month(World(clock, world.people, s), rng, rate, choices.until, active)
+    active = (s.opened >= 0) & world.alive[:, None]
+    month = Month(World(clock, world.people, s), rng, rates, choices.until, active)
     book_month(month, bookings)
+    share_accounts(month, holdings)
     open_holdings(month, choices.bought, bookings, holdings)
     close_some(month, ~choices.leaving, choices.given_up, bookings, holdings)
     close_everything(month, choices.leaving, bookings, holdings)
@@ -93,7 +103,9 @@ def _versions(world: World, s: State, choices: Choices) -> Array:
     old, clock = world.state, world.clock
     out = choices.response == RESPONSES.index("opted_out")
     s.marketing[out] = False
-    changed = (old.region != s.region) | (old.income != s.income) | (old.marketing != s.marketing)
+    changed = np.zeros(world.size, bool)
+    for name in ("region", "income", "marketing", "occupation", "household", "manager"):
+        changed |= getattr(old, name) != getattr(s, name)
     u = stream(clock.seed, clock.month, "versions").random(world.size)
     at = clock.start + (u * 15 * DAY).astype(np.int64)
     return np.where(changed & old.live, np.where(out, choices.answered, at), NOTHING)

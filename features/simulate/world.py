@@ -1,16 +1,11 @@
-"""The simulated bank's whole state, and its one file on disk."""
+"""The simulated bank's whole state: what never changes, what changes, and where its clock stands."""
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import Any, TypeVar
 
 import numpy as np
 
-from features.errors import CorruptError, NotReadyError
-from features.home import write_whole
 from features.simulate.money import Array
 from features.simulate.randomness import boundary
 
@@ -22,15 +17,23 @@ __all__ = [
     "LOAN",
     "OFFERED",
     "ORDER",
+    "PEOPLE_TYPES",
     "PRODUCTS",
     "SAVINGS",
+    "STATE_TYPES",
+    "YEAR",
     "Clock",
     "People",
     "State",
     "World",
-    "load_world",
-    "save_world",
+    "compact",
 ]
+
+Part = TypeVar("Part", "People", "State")
+Types = Mapping[str, np.dtype[Any]]
+
+YEAR = 365.25 * 86_400_000_000
+"""Microseconds of a year."""
 
 PRODUCTS = (
     "current_account",
@@ -53,6 +56,9 @@ class Clock:
     first: int
     day: int
     month: int
+    drift: int = 0
+    drift_month: int = 0
+    """Which laws change (a code of features.simulate.drift), and from which month on."""
 
     @property
     def start(self) -> int:
@@ -78,23 +84,25 @@ class People:
     birth: Array
     """Microseconds since 1970; of a business, its founding."""
     gender: Array
-    occupation: Array
     education: Array
     joined: Array
-    household: Array
-    manager: Array
     preferred: Array
-    partner: Array
-    """Whose current account this customer co-owns."""
-    digital: Array
-    """Liking for app and web, 0 to 1; sessions show it."""
+    liking: Array
+    """Liking for app and web, 0 to 1, unless the drift switch moves it."""
+    hour: Array
+    """Favourite hour of the day, 6 to 22."""
+    weekend: Array
+    """How readily something falls on a weekend, 0 to 1."""
     cash: Array
     thrift: Array
     """Aimed balance in months of income."""
     primary: Array
     """Whether the salary comes here at all."""
-    dollars: Array
-    """Whether an investment is held in USD."""
+    currency: Array
+    """Code of the currency in which an investment is held (see features.simulate.currencies)."""
+    abroad: Array
+    """Share of card bookings made abroad, and below in which currency."""
+    abroad_currency: Array
     taste: Array
     """What no column shows about each product, (n, products)."""
 
@@ -106,6 +114,12 @@ class State:
     live: Array
     income: Array
     jobless: Array
+    occupation: Array
+    employer: Array
+    """Who pays the salary; it sets pay day, month of the yearly rise, and a 13th salary."""
+    household: Array
+    """Index of the household's first member; -1 for a business."""
+    manager: Array
     region: Array
     marketing: Array
     profiling: Array
@@ -117,8 +131,15 @@ class State:
     """Cents in the holding's currency; a loan's is negative."""
     payment: Array
     """Principal of a loan paid a month, cents."""
+    partner: Array
+    """Whose current account this customer co-owns."""
     shared: Array
     """Whether the co-owned account is still shared."""
+    shared_since: Array
+    dead: Array
+    children: Array
+    child: Array
+    """1 in the month of a birth, fading."""
     drift: Array
     """Inner parting from the bank, 0 to 1."""
     drifting: Array
@@ -134,6 +155,10 @@ class State:
     """What is left of the last contact's effect for each product, 0 to 1."""
     pressed: Array
     """Contacts lately, fading."""
+    waiver: Array
+    """Months for which the account fee is still waived."""
+    hurt: Array
+    """What complaints do: 1 as one begins, more while it stays open, fading once it is settled."""
     complaint: Array
     """When the open complaint began; -1 where there is none."""
     complaint_number: Array
@@ -142,6 +167,23 @@ class State:
     def copy(self) -> "State":
         """The same state in arrays of its own."""
         return State(**{f.name: getattr(self, f.name).copy() for f in fields(self)})
+
+
+_CODE, _INDEX = np.dtype(np.int8), np.dtype(np.int32)
+PEOPLE_TYPES: Types = dict.fromkeys(
+    ("gender", "education", "preferred", "hour", "currency", "abroad_currency"), _CODE
+) | {"taste": np.dtype(np.float32)}
+STATE_TYPES: Types = (
+    dict.fromkeys(("region", "occupation", "children", "waiver", "complaint_channel"), _CODE)
+    | dict.fromkeys(("employer", "household", "manager", "partner"), _INDEX)
+    | {"count": np.dtype(np.int16), "warm": np.dtype(np.float32)}
+)
+"""What is kept narrow, so that a million customers fit into little memory."""
+
+
+def compact(part: Part, types: Types) -> Part:
+    """The same people or state, with narrow columns."""
+    return replace(part, **{name: getattr(part, name).astype(kind) for name, kind in types.items()})
 
 
 @dataclass(frozen=True)
@@ -165,39 +207,24 @@ class World:
     @property
     def age(self) -> Array:
         """Age in years as the month begins."""
-        return (self.clock.start - self.people.birth) / (365.25 * 86_400_000_000)
+        return (self.clock.start - self.people.birth) / YEAR
+
+    @property
+    def tenure(self) -> Array:
+        """Years since joining as the month begins."""
+        return (self.clock.start - self.people.joined) / YEAR
+
+    @property
+    def alive(self) -> Array:
+        """Customers that still are and live, bool (n,)."""
+        return self.state.live & ~self.state.dead
+
+    def part(self, begin: int, end: int) -> "World":
+        """Some of the people, at the same moment; indices of households and partners are not moved."""
+        people = {f.name: getattr(self.people, f.name)[begin:end] for f in fields(People)}
+        state = {f.name: getattr(self.state, f.name)[begin:end] for f in fields(State)}
+        return World(self.clock, People(**people), State(**state))
 
     def next_month(self, state: State) -> "World":
         """The same people one month later."""
         return World(replace(self.clock, month=self.clock.month + 1), self.people, state)
-
-
-def save_world(path: Path, world: World) -> None:
-    """Write the state whole, as plain arrays."""
-    arrays: dict[str, Any] = {"clock": np.array([getattr(world.clock, f.name) for f in fields(Clock)])}
-    for part in (world.people, world.state):
-        arrays.update({f.name: getattr(part, f.name) for f in fields(part)})
-    with write_whole(path) as target, target.open("wb") as handle:
-        np.savez_compressed(handle, **arrays)
-
-
-def load_world(path: Path) -> World:
-    """Read a state that `save_world` wrote.
-
-    Raises
-    ------
-    NotReadyError
-        If there is none.
-    CorruptError
-        If the file is damaged or misses an array.
-    """
-    if not path.is_file():
-        raise NotReadyError(f"{path}: no simulated bank here; cure: run `tenure simulate` first")
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays: Mapping[str, Array] = {name: stored[name] for name in stored.files}
-        clock = Clock(*(int(v) for v in arrays["clock"]))
-        people = People(**{f.name: arrays[f.name] for f in fields(People)})
-        return World(clock, people, State(**{f.name: arrays[f.name] for f in fields(State)}))
-    except (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile, zlib.error) as error:
-        raise CorruptError(f"{path}: damaged; cure: run `tenure simulate` again") from error

@@ -85,6 +85,16 @@ class Home:
         return self.path / "reports"
 
     @property
+    def simulated(self) -> bool:
+        """Whether the bank is a simulated one, whose present is the end of its history."""
+        return self.truth.is_dir()
+
+    @property
+    def events_db(self) -> Path:
+        """Events that were pushed and that history does not hold yet."""
+        return self.path / "events.db"
+
+    @property
     def truth(self) -> Path:
         """What only the simulator may know; read by it, by tests and by benchmarks."""
         return self.path / "truth"

@@ -1,18 +1,19 @@
 """Answers for single customers from the online store, by the same scorer as the batch."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
+from features.errors import CorruptError, NotReadyError
 from features.home import Home
-from features.online import OnlineReader
+from features.online import OnlineReader, OnlineRows
 from serving.champions import load_scorer
 from serving.columns import take
 from serving.explain import Reason
-from serving.scoring import ABSTAIN, DEGRADED, OK, Scorer, Scores
+from serving.scoring import ABSTAIN, DEGRADED, OK, SUPPRESSED, Scorer, Scores
 
 __all__ = ["CustomerScores", "Live", "load_live"]
 
@@ -30,10 +31,16 @@ class CustomerScores:
 
 @dataclass(frozen=True)
 class Live:
-    """A scorer with the online store that feeds it; both are held for the service's life."""
+    """A scorer with the online store that feeds it; both are held for the service's life.
+
+    clock
+        The moment against which features may be stale; None takes the generation's as_of, which is
+        the present of a bank whose history ends there.
+    """
 
     scorer: Scorer
     reader: OnlineReader
+    clock: Callable[[], datetime] | None = None
 
     @property
     def generation(self) -> str:
@@ -48,11 +55,15 @@ class Live:
     def answer(self, customer_ids: Sequence[str], with_reasons: bool) -> list[CustomerScores]:
         """Scores in the order asked for; an id that repeats is answered each time.
 
-        Unknown customers are answered with `abstain`; features older than the generation with
-        `degraded`.
+        Unknown customers are answered with `abstain`. Where views are stale or missing the answer is
+        `degraded`, names them (`stale:<view>`, `missing:<view>`) and rests on the others; where that
+        leaves the consent unknown, and where the store cannot be read, it is `abstain` without numbers.
         """
         unique = list(dict.fromkeys(customer_ids))
-        online = self.reader.read(unique)
+        try:
+            online = self.reader.read(unique, self.clock() if self.clock else None)
+        except (CorruptError, NotReadyError):
+            return [CustomerScores(i, ABSTAIN, ("features_unavailable",), {}, ()) for i in customer_ids]
         known = [row for row, found in enumerate(online.found) if found]
         answers = {i: CustomerScores(i, ABSTAIN, ("unknown_customer",), {}, ()) for i in unique}
         if known:
@@ -60,8 +71,8 @@ class Live:
             scores = self.scorer.score(columns)
             because = self._because(columns, scores) if with_reasons else {}
             for row, source in enumerate(known):
-                stale = (moment := online.as_of[source]) is not None and moment < self.as_of
-                answers[unique[source]] = _one(unique[source], scores, row, stale, because.get(row, ()))
+                one = _one(unique[source], scores, row, because.get(row, ()))
+                answers[one.customer_id] = _doubted(one, online, source)
         return [answers[customer_id] for customer_id in customer_ids]
 
     def _because(self, columns: dict[str, list[Any]], scores: Scores) -> dict[int, tuple[Reason, ...]]:
@@ -70,26 +81,42 @@ class Live:
         return dict(zip(rows, self.scorer.because(take(columns, rows), "churn", "churn"), strict=True))
 
 
-def load_live(home: Home) -> Live:
+def load_live(home: Home, clock: Callable[[], datetime] | None = None, online: str = "") -> Live:
     """Load champions and online features, and answer once, so that no customer waits for that.
+
+    Parameters
+    ----------
+    clock
+        See `Live`.
+    online
+        Where the online features are: empty for the home's own file, or the URL of a Redis.
 
     Raises
     ------
     NotReadyError
         If a champion or the online features are missing.
     CorruptError
-        If an artifact is not what was registered.
+        If an artifact is not what was registered, or the online features cannot be read.
     """
-    live = Live(load_scorer(home), OnlineReader(home))
+    live = Live(load_scorer(home), OnlineReader(home, online), clock)
     live.answer(["warm-up"], with_reasons=True)
     return live
 
 
-def _one(
-    customer_id: str, scores: Scores, row: int, stale: bool, because: tuple[Reason, ...]
-) -> CustomerScores:
-    status, reasons = scores.status[row], scores.reasons[row]
-    if stale and status == OK:
-        status, reasons = DEGRADED, (*reasons, "stale_features")
+def _one(customer_id: str, scores: Scores, row: int, because: tuple[Reason, ...]) -> CustomerScores:
     values = {name: float(v[row]) for name, v in scores.values.items() if not np.isnan(v[row])}
-    return CustomerScores(customer_id, status, reasons, values, because)
+    return CustomerScores(customer_id, scores.status[row], scores.reasons[row], values, because)
+
+
+def _doubted(one: CustomerScores, online: OnlineRows, row: int) -> CustomerScores:
+    """The answer with what is stale or missing under it; unchanged where nothing is."""
+    stale = (f"stale:{view}" for view in online.stale[row])
+    doubts = (*stale, *(f"missing:{view}" for view in online.missing[row]))
+    if not doubts:
+        return one
+    if one.status == SUPPRESSED:
+        if online.columns["consent_profiling"][row] is not None:
+            return one
+        return replace(one, status=ABSTAIN, reasons=("consent_unknown", *doubts))
+    status = DEGRADED if one.status == OK else one.status
+    return replace(one, status=status, reasons=(*one.reasons, *doubts))

@@ -15,7 +15,7 @@ from serving.decisions import CONTROL, TARGET, Decision, open_log, read_decision
 
 __all__ = ["KINDS", "Earned", "OutcomeSummary", "import_outcomes", "report"]
 
-KINDS = ("shown", "accepted", "refused", "opted_out", "bought")
+KINDS = ("shown", "accepted", "refused", "opted_out", "complained", "bought")
 _COLUMNS = ("outcome_id", "decision_id", "customer_id", "at", "kind", "known_at")
 
 

@@ -13,7 +13,10 @@ __all__ = ["TenureService"]
 
 
 def _load() -> Live:
-    return load_live(Home(read_settings().home))
+    settings = read_settings()
+    home = Home(settings.home)
+    # A simulated bank lives at the end of its history, not today.
+    return load_live(home, None if home.simulated else now, settings.online)
 
 
 _DESK = Desk(_load)

@@ -32,7 +32,8 @@ def score(shell: Shell, everybody: bool, ids: tuple[str, ...]) -> None:
     from serving.cli.clock import now
     from serving.live import load_live
 
-    live = load_live(shell.home)
+    clock = None if shell.home.simulated else now
+    live = load_live(shell.home, clock, shell.settings.online)
     answer = scores_answer(live, new_id(now()), live.answer(ids, with_reasons=True))
     shell.result(answer.model_dump(), answer.model_dump_json(indent=2))
 

@@ -145,18 +145,16 @@ class MemoryReader:
     generation: str = "2026-01-01.1"
     as_of: datetime = AS_OF
 
-    def read(self, customer_ids: list[str]) -> OnlineRows:
+    def read(self, customer_ids: list[str], now: datetime | None = None) -> OnlineRows:
         from serving.columns import from_frame
 
         rows = self.frame.set_index("customer_id").reindex(customer_ids)
         known = set(self.frame["customer_id"])
         found = [i in known for i in customer_ids]
-        old = AS_OF.replace(year=2025)
-        as_of = [
-            (old if i in self.stale else AS_OF) if ok else None
-            for i, ok in zip(customer_ids, found, strict=True)
-        ]
-        return OnlineRows(from_frame(rows.reset_index(drop=True)), found, as_of)
+        as_of = [AS_OF if ok else None for ok in found]
+        stale = [("balances",) if i in self.stale else () for i in customer_ids]
+        missing = [() if ok else ("balances",) for ok in found]
+        return OnlineRows(from_frame(rows.reset_index(drop=True)), found, as_of, stale, missing)
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from serving.columns import Columns, length
-from training.artifact import Feature, Model
+from training.artifact import Model
+from training.contract import Feature
 
 __all__ = ["Reason", "explain", "in_words"]
 

@@ -77,7 +77,7 @@ class Live:
 
     def _because(self, columns: dict[str, list[Any]], scores: Scores) -> dict[int, tuple[Reason, ...]]:
         """Reasons for churn by row, of the rows that have a score: no model touches another."""
-        rows = [row for row, status in enumerate(scores.status) if status == OK]
+        rows = [row for row, status in enumerate(scores.status) if status in (OK, DEGRADED)]
         return dict(zip(rows, self.scorer.because(take(columns, rows), "churn", "churn"), strict=True))
 
 
@@ -119,4 +119,6 @@ def _doubted(one: CustomerScores, online: OnlineRows, row: int) -> CustomerScore
             return one
         return replace(one, status=ABSTAIN, reasons=("consent_unknown", *doubts))
     status = DEGRADED if one.status == OK else one.status
-    return replace(one, status=status, reasons=(*one.reasons, *doubts))
+    # A view that is not there leaves every field of it missing: the view says so once.
+    reasons = (reason for reason in one.reasons if not reason.startswith("unseen_missing:"))
+    return replace(one, status=status, reasons=(*reasons, *doubts))

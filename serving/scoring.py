@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
+from itertools import chain
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from serving.explain import Reason, explain
 from serving.policy import Mask, may_have
 from training.artifact import Model
 from training.champions import ModelVersion
+from training.contract import unseen as unseen_by
 
 __all__ = ["ABSTAIN", "DEGRADED", "MODELS", "OK", "SUPPRESSED", "Scorer", "Scores"]
 
@@ -24,7 +26,8 @@ class Scores:
     """Scores of n rows.
 
     status, reasons
-        Per row: ok, suppressed (no consent to profiling) or abstain (a score that cannot be), and why.
+        Per row: ok, degraded (a feature is as training never saw it), suppressed (no consent to
+        profiling) or abstain (a score that cannot be), and why.
     values
         Arrays of shape (n,), NaN where there is no number: `churn` (probability); `value_expected`,
         `value_p10`, `value_p90` and `value_<part>` (major units of the reporting currency);
@@ -81,11 +84,11 @@ class Scorer:
         consenting = np.flatnonzero(numbers(columns, "consent_profiling") == 1) if n else np.empty(0, int)
         status = [SUPPRESSED] * n
         reasons: list[tuple[str, ...]] = [("no_profiling_consent",)] * n
-        found = self._numbers(take(columns, consenting.tolist())) if len(consenting) else {}
+        found, unseen = self._numbers(take(columns, consenting.tolist())) if len(consenting) else ({}, [])
         impossible = _impossible(found, len(consenting))
-        for row, bad in zip(consenting.tolist(), impossible, strict=True):
-            status[row] = ABSTAIN if bad else OK
-            reasons[row] = tuple(f"impossible_score:{name}" for name in bad)
+        for row, bad, news in zip(consenting.tolist(), impossible, unseen, strict=True):
+            status[row] = ABSTAIN if bad else DEGRADED if news else OK
+            reasons[row] = (*(f"impossible_score:{name}" for name in bad), *news)
         values = {name: np.full(n, np.nan) for name in self._names()}
         sound = np.array([not bad for bad in impossible], dtype=bool)
         for name, (scores, asked) in found.items():
@@ -100,9 +103,14 @@ class Scorer:
         value = [f"value_{name}" for name in ("expected", "p10", "p90", *self.parts)]
         return ["churn", *value, *(f"propensity_{p}" for p in self.products)]
 
-    def _numbers(self, columns: Columns) -> dict[str, tuple[Floats, Mask]]:
-        """Name -> (scores, whether each row is asked for), both of shape (n,)."""
-        answers = {name: self.model(name).predict(self.model(name).matrix(columns)) for name in MODELS}
+    def _numbers(self, columns: Columns) -> tuple[dict[str, tuple[Floats, Mask]], list[tuple[str, ...]]]:
+        """Name -> (scores, whether each row is asked for), both of shape (n,); by row what is unseen."""
+        answers, news = {}, []
+        for name in MODELS:
+            matrix = self.model(name).matrix(columns)
+            answers[name] = self.model(name).predict(matrix)
+            news.append(unseen_by(self.model(name).features, columns, matrix))
+        unseen = [tuple(dict.fromkeys(chain(*row))) for row in zip(*news, strict=True)]
         everyone = np.ones(length(columns), dtype=bool)
         value = answers["value"]
         # One part after the other: a sum over an axis may add in another order for one row than for many.
@@ -112,7 +120,7 @@ class Scorer:
         for name in self.products:
             asked = may_have(columns, self.catalogue.products[name])
             found[f"propensity_{name}"] = (answers["propensity"][name], asked)
-        return found
+        return found, unseen
 
 
 def _impossible(found: Mapping[str, tuple[Floats, Mask]], n: int) -> list[list[str]]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from features.errors import CorruptError, InputError
+from training.contract import Feature
 from training.sealed import json_bytes, read_sealed, write_sealed
 
 __all__ = ["Feature", "Head", "HeadKind", "Matrix", "Model", "load_model", "save_model"]
@@ -22,43 +23,6 @@ HeadKind = Literal["probability", "amount", "quantile"]
 Matrix = NDArray[np.float64]
 
 _FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One column of the model's input, in contract order.
-
-    levels
-        The words of a string feature, in the order of their codes; None for numbers.
-    typical
-        Median over the training rows, in the feature's unit; None for words.
-    """
-
-    name: str
-    dtype: str
-    levels: tuple[str, ...] | None
-    typical: float | None
-    label: str
-    unit: str
-    protected: bool
-
-    def codes(self, values: "Sequence[Any] | pd.Series[Any]") -> Matrix:
-        """Values as float64, shape (n,); missing and unseen words become NaN.
-
-        Raises
-        ------
-        InputError
-            If a number is expected and something else is there.
-        """
-        if self.levels is not None:
-            code = {level: float(i) for i, level in enumerate(self.levels)}
-            return np.array([code.get(value, np.nan) for value in values], dtype=np.float64)
-        try:
-            if isinstance(values, pd.Series):
-                return values.to_numpy(dtype=np.float64, na_value=np.nan)
-            return np.asarray(values, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise InputError(f"feature '{self.name}': not a number; cure: rebuild the features") from None
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import pandas as pd
 from features.errors import RefusedError
 from features.families.base import Field
 from features.vocabulary import AS_OF, CUSTOMER_ID
-from training.artifact import Feature, Head, HeadKind, Matrix, Model
+from training.artifact import Head, HeadKind, Matrix, Model
 from training.calibrate import conformal_shift, mean_shift, platt
+from training.contract import Feature
 from training.datasets import TrainingSet
 from training.specs import ModelSpec
 from training.split import Split
@@ -121,9 +122,8 @@ def _feature(declared: Field, values: "pd.Series[Any]") -> Feature:
         levels, typical = tuple(sorted(str(v) for v in known.unique())), None
     else:
         levels, typical = None, (float(known.median()) if len(known) else None)
-    return Feature(
-        declared.name, declared.dtype, levels, typical, declared.label, declared.unit, declared.protected
-    )
+    told = (declared.label, declared.unit, declared.protected)
+    return Feature(declared.name, declared.dtype, levels, typical, *told, gaps=len(known) < len(values))
 
 
 def _lineage(spec: ModelSpec, training_set: TrainingSet, split: Split, seed: int) -> dict[str, Any]:

@@ -1,13 +1,18 @@
 """Verbs on features: build, materialize, describe."""
 
 from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from features.catalogue import load_catalogue
-from features.home import only_writer
+from features.home import only_writer, write_whole
 from serving.cli.console import Shell, midnight, on_home, table_text
 from serving.cli.history import day_after_history
+
+if TYPE_CHECKING:
+    from features.snapshots import Build
 
 __all__ = ["build_features", "features", "materialize_features"]
 
@@ -31,14 +36,23 @@ def features() -> None:
     type=click.IntRange(min=1),
     help="Months between snapshots.",
 )
+@click.option("--engine", metavar="NAME", help="What computes, such as duckdb or spark; all give the same.")
+@click.option("--accept", is_flag=True, help="Serve the newest snapshot even if it looks broken.")
+@click.option("--allow-removal", is_flag=True, help="Let fields be dropped that the last build had.")
 @on_home
-def build(shell: Shell, as_of: str | None, months: int, every: int) -> None:
-    """Compute every feature at a moment and at the snapshots before it that models learn from."""
-    name, snapshots = build_features(shell, as_of, months, every)
+def build(shell: Shell, as_of: str | None, engine: str | None, **options: Any) -> None:
+    """Compute every feature at a moment and at the snapshots before it that models learn from.
+
+    Only what has changed since the last build is computed.
+    """
+    if engine is not None:
+        options["engine"] = engine
+    done = build_features(shell, as_of, **options)
+    name, snapshots = done.generation.name, [f"{s:%Y-%m-%d}" for s in done.generation.snapshots]
     shell.result(
-        {"generation": name, "snapshots": snapshots},
+        {"generation": name, "snapshots": snapshots, "computed": done.computed, "linked": done.linked},
         f"generation {name}: {len(snapshots)} snapshots, {snapshots[0]} to {snapshots[-1]}, "
-        f"in {shell.home.offline}",
+        f"{done.computed} computed and {done.linked} as they were, in {shell.home.offline / name}",
     )
 
 
@@ -51,11 +65,19 @@ def materialize(shell: Shell) -> None:
 
 
 @features.command()
+@click.option(
+    "--page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write an HTML page of meanings, distributions and freshness to this file instead.",
+)
 @on_home
-def describe(shell: Shell) -> None:
+def describe(shell: Shell, page: Path | None) -> None:
     """List every feature with its unit and meaning."""
     from features.families import all_families
 
+    if page is not None:
+        _describe_on_page(shell, page)
+        return
     families = all_families(load_catalogue(shell.home.catalogue))
     found = {family.name: [asdict(field) for field in family.fields] for family in families}
     rows = [
@@ -64,21 +86,28 @@ def describe(shell: Shell) -> None:
     shell.result(found, table_text(("family", "feature", "type", "unit", "meaning"), rows))
 
 
+def _describe_on_page(shell: Shell, page: Path) -> None:
+    from features.pages.describe import features_page
+
+    with shell.step("Describing the features"), write_whole(page) as part:
+        part.write_text(features_page(shell.home, shell.settings))
+    shell.result({"page": str(page)}, f"every feature is described in {page}")
+
+
 def build_features(
-    shell: Shell, as_of: str | None = None, months: int = MONTHS, every: int = EVERY
-) -> tuple[str, list[str]]:
-    """Build; returns the generation's name and its snapshots."""
+    shell: Shell, as_of: str | None = None, months: int = MONTHS, every: int = EVERY, **options: Any
+) -> "Build":
+    """Build; `options` are those of `features.store.build`."""
     from features.store import build as build_into
 
     moment = day_after_history(shell.home) if as_of is None else midnight(as_of)
     with shell.step(f"Building features at {moment:%Y-%m-%d}"), only_writer(shell.home):
-        generation = build_into(shell.home, moment, months, shell.settings, shell.tell, every)
-    return generation.name, [f"{snapshot:%Y-%m-%d}" for snapshot in generation.snapshots]
+        return build_into(shell.home, moment, months, shell.settings, shell.tell, every, **options)
 
 
 def materialize_features(shell: Shell) -> str:
     """Materialise; returns the generation's name."""
-    from features.store import materialize as materialize_into
+    from features.online.materialize import materialize as materialize_into
 
     with shell.step("Materialising features for the service"), only_writer(shell.home):
-        return materialize_into(shell.home, shell.tell).name
+        return materialize_into(shell.home, shell.tell, shell.settings).name

@@ -19,8 +19,9 @@ from features.settings import Settings
 from features.vocabulary import CREATED
 from serving.champions import load_scorer
 from serving.scoring import Scorer
-from training.artifact import Feature, Head, Model, save_model
+from training.artifact import Head, Model, save_model
 from training.champions import Champions, ModelVersion
+from training.contract import Feature
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 N = 400
@@ -36,7 +37,7 @@ PRODUCTS = (
 CHANNELS = ("branch", "atm", "app", "web", "call", "email", "mail")
 FEATURES = (
     Feature("balance_total", "int64", None, 150_000.0, "Balance", "cents", False),
-    Feature("tenure_days", "int64", None, 900.0, "Time with the bank", "days", False),
+    Feature("tenure_days", "int64", None, 900.0, "Time with the bank", "days", False, gaps=False),
     Feature("region", "string", ("north", "south"), None, "Region", "word", False),
     Feature("age_years", "int64", None, 44.0, "Age", "years", True),
 )

@@ -5,7 +5,7 @@ import pytest
 
 from features.errors import InputError
 from serving.columns import from_frame, take
-from serving.scoring import ABSTAIN, OK, SUPPRESSED, Scorer
+from serving.scoring import ABSTAIN, DEGRADED, OK, SUPPRESSED, Scorer
 
 
 def test_one_row_answers_to_the_bit_as_in_the_batch(scorer, frame):
@@ -26,6 +26,17 @@ def test_no_model_touches_a_row_without_consent(scorer, frame):
     assert scores.status == [OK, SUPPRESSED, SUPPRESSED]
     assert scores.reasons[1] == ("no_profiling_consent",)
     assert all(np.isnan(values[1:]).all() for values in scores.values.values())
+
+
+def test_what_training_never_saw_degrades_the_answer_and_is_named(scorer, frame):
+    columns = from_frame(frame[frame["consent_profiling"] == 1].head(4))
+    columns["tenure_days"][1] = None  # no training row lacked it
+    columns["balance_total"][2] = None  # some training rows did
+    columns["region"] = ["north", "south", None, "atlantis"]
+    scores = scorer.score(columns)
+    assert scores.status == [OK, DEGRADED, OK, DEGRADED]
+    assert scores.reasons == [(), ("unseen_missing:tenure_days",), (), ("unseen_category:region",)]
+    assert np.isfinite(scores.values["churn"]).all()
 
 
 def test_propensity_is_for_eligible_non_holders_only(scorer, frame):

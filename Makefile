@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 HOME_DIR ?= var
 SIZE ?= small
 
-.PHONY: help install demo test lint docs lock clean bench-quality
+.PHONY: help install demo test lint docs lock clean bench-features bench-online bench-quality bench-training-set
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -32,6 +32,15 @@ lint: install    ## ruff, mypy, import contracts
 
 docs: install    ## write the generated parts of the README anew
 	$(BIN)/python -m tests.readme
+
+bench-features: install   ## engines beside the floor, pandas and polars; banks stay in HOME_DIR
+	TENURE_HOME=$(HOME_DIR) $(BIN)/python -m benchmarks.features --size $(SIZE)
+
+bench-online: install   ## our online store beside Feast's own, and Redis
+	$(BIN)/python -m benchmarks.online --size $(SIZE)
+
+bench-training-set: install   ## the training set through Feast beside a plain as-of join
+	$(BIN)/python -m benchmarks.training_set --size $(SIZE)
 
 bench-quality: install   ## models beside plain baselines; TENURE_SAMPLE_DATA names the sample banks
 	$(BIN)/python -m benchmarks.quality --size $(SIZE)

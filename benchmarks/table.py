@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-_LIBRARIES = ("duckdb", "feast", "lightgbm", "scikit-learn")
+_LIBRARIES = ("duckdb", "feast", "lightgbm", "numba", "pandas", "polars", "pyarrow", "scikit-learn")
 
 
 def write_table(

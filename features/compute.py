@@ -7,6 +7,7 @@ then serves every window of a relation.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import reduce
 
 import ibis
@@ -18,7 +19,7 @@ from features.history.levels import levels
 from features.months import months_before
 from features.vocabulary import AS_OF, CUSTOMER_ID
 
-__all__ = ["expressed_table", "feature_table", "finish", "join_customers", "spine_of"]
+__all__ = ["expressed_table", "feature_table", "finish", "join_customers", "shared_table", "spine_of"]
 
 
 def spine_of(cut: Cut) -> ir.Table:
@@ -57,7 +58,7 @@ def feature_table(cut: Cut, spine: ir.Table, families: Sequence[Family]) -> ir.T
     if declared:
         parts.append(_levels(cut, spine, declared))
     base = reduce(join_customers, parts, expressed_table(cut, spine, families))
-    return finish(base, families, cut)
+    return finish(base, families, cut.as_of)
 
 
 def expressed_table(cut: Cut, spine: ir.Table, families: Sequence[Family]) -> ir.Table:
@@ -66,7 +67,7 @@ def expressed_table(cut: Cut, spine: ir.Table, families: Sequence[Family]) -> ir
     return reduce(join_customers, told, spine)
 
 
-def finish(base: ir.Table, families: Sequence[Family], cut: Cut) -> ir.Table:
+def finish(base: ir.Table, families: Sequence[Family], as_of: datetime) -> ir.Table:
     """Type the columns, apply null policies and derive the rest.
 
     Parameters
@@ -80,27 +81,39 @@ def finish(base: ir.Table, families: Sequence[Family], cut: Cut) -> ir.Table:
     table
         customer_id, as_of, then every field in declared order; as many rows as `base`.
     """
-    fields = [f for family in families for f in family.base_fields]
-    known = [s.field for family in families for s in family.shared if s.field.name in base.columns]
-    table = base.select(CUSTOMER_ID, **{f.name: _typed(base[f.name], f) for f in (*fields, *known)})
-    table = table.mutate(**shared_columns(table, families))
+    table = _typed_base(base, families)
+    table = table.mutate(**_shared_columns(table, families))
     for family in families:
         table = table.mutate(**{field.name: _typed(rule(table), field) for field, rule in family.derived})
-    moment = ibis.literal(cut.as_of, type="timestamp('UTC')")
+    moment = ibis.literal(as_of, type="timestamp('UTC')")
     names = [f.name for family in families for f in family.fields]
     return table.select(CUSTOMER_ID, moment.name(AS_OF), *names)
 
 
-def shared_columns(table: ir.Table, families: Sequence[Family]) -> dict[str, ir.Value]:
-    """The shared fields that `table` (customer_id and typed base fields) does not have yet."""
+def shared_table(base: ir.Table, families: Sequence[Family]) -> ir.Table:
+    """customer_id and the shared fields; `base` as for `finish`."""
+    table = _typed_base(base, families)
+    return table.select(CUSTOMER_ID, **_shared_columns(table, families))
+
+
+def _typed_base(base: ir.Table, families: Sequence[Family]) -> ir.Table:
+    fields = [f for family in families for f in family.base_fields]
+    known = [s.field for family in families for s in family.shared if s.field.name in base.columns]
+    return base.select(CUSTOMER_ID, **{f.name: _typed(base[f.name], f) for f in (*fields, *known)})
+
+
+def _shared_columns(table: ir.Table, families: Sequence[Family]) -> dict[str, ir.Value]:
+    """The shared fields that a typed base does not have yet."""
     shared = [s for family in families for s in family.shared if s.field.name not in table.columns]
     return {s.field.name: _typed(_over(table, s), s.field) for s in shared}
 
 
 def _over(table: ir.Table, shared: Shared) -> ir.Value:
     # The prefixes keep ids of customers and of what they share apart.
-    group = table[shared.by].isnull().ifelse(
-        ibis.literal("customer ") + table[CUSTOMER_ID], ibis.literal("shared ") + table[shared.by]
+    group = (
+        table[shared.by]
+        .isnull()
+        .ifelse(ibis.literal("customer ") + table[CUSTOMER_ID], ibis.literal("shared ") + table[shared.by])
     )
     return shared.value(table).sum().over(group_by=group)
 

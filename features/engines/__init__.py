@@ -6,10 +6,29 @@ from features.engines import duckdb
 from features.engines.base import Engine, Job
 from features.errors import InputError
 
-__all__ = ["ENGINES", "Job", "engine_named"]
+__all__ = ["DEFAULT_ENGINE", "ENGINES", "Job", "engine_named"]
 
-ENGINES: Mapping[str, Callable[[], Engine]] = {"duckdb": lambda: duckdb.write_snapshots}
+
+def _compiled() -> Engine:
+    from features.engines import compiled
+
+    return compiled.write_snapshots
+
+
+def _spark() -> Engine:
+    from features.engines import spark
+
+    return spark.write_snapshots
+
+
+ENGINES: Mapping[str, Callable[[], Engine]] = {
+    "compiled": _compiled,
+    "duckdb": lambda: duckdb.write_snapshots,
+    "spark": _spark,
+}
 """Name -> how to get the engine; an engine is imported when it is asked for."""
+
+DEFAULT_ENGINE = "compiled"
 
 
 def engine_named(name: str) -> Engine:

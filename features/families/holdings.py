@@ -29,7 +29,6 @@ def declare(catalogue: Catalogue) -> Family:
         return held.group_by("customer_id").aggregate(
             **per_product,
             holdings_open=is_open.ifelse(1, 0).sum(),
-            products_open=is_open.ifelse(held["product"], ibis.null("string")).nunique(),
             holdings_shared=(is_open & (held.role == "co_owner")).ifelse(1, 0).sum(),
             holdings_opened_90d=(age < 90).ifelse(1, 0).sum(),
             holdings_opened_365d=(age < 365).ifelse(1, 0).sum(),
@@ -51,6 +50,10 @@ def declare(catalogue: Catalogue) -> Family:
         expressed=(*per_product, *_COUNTS),
         expression=holdings,
         derived=(
+            (
+                Field("products_open", "int64", "count", "different products held", "Different products"),
+                lambda t: reduce(add, (flag(t[f"holds_{p}"] > 0) for p in products)),
+            ),
             (
                 Field(
                     *("products_missing", "int64", "count", "products on offer, eligible for, not held"),
@@ -75,7 +78,6 @@ def _may_take(t: ir.Table, product: Product) -> ir.Value:
 
 _COUNTS = (
     Field("holdings_open", "int64", "count", "open holdings", "Open holdings"),
-    Field("products_open", "int64", "count", "different products held", "Different products"),
     Field("holdings_shared", "int64", "count", "open holdings as co-owner", "Shared holdings"),
     Field("holdings_opened_90d", "int64", "count", "opened in 90 days", "Opened, last 90 days"),
     Field("holdings_opened_365d", "int64", "count", "opened in 365 days", "Opened, last year"),

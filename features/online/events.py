@@ -36,7 +36,7 @@ class Events:
 
     def __init__(self, home: Home) -> None:
         home.path.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(home.path / "events.db", timeout=60)
+        self._connection = sqlite3.connect(home.events_db, timeout=60)
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.executescript(_TABLES)

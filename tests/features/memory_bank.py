@@ -17,6 +17,17 @@ DERIVED = {
 }
 
 
+def prepared(rows: list[dict[str, Any]], name: str) -> pa.Table:
+    """Rows of one table as an import stores them: with derived columns, by customer and time."""
+    table = BY_NAME[name]
+    schema = arrow_schema(table)
+    for column, kind in [*DERIVED.get(name, []), ("known_until", pa.timestamp("us", "UTC"))]:
+        schema = schema.append(pa.field(column, kind))
+    ready = _versions(rows, table.id)
+    order = ("customer_id", table.time, *table.key) if "customer_id" in schema.names else table.key
+    return pa.Table.from_pylist(sorted(ready, key=lambda r: tuple(r[c] for c in order)), schema=schema)
+
+
 def connect(tables: dict[str, list[dict[str, Any]]]) -> Any:
     """An in-memory bank with the derived columns that an import would add."""
     backend = ibis.duckdb.connect()

@@ -1,6 +1,5 @@
 """A tiny bank for the tests of serving: 400 customers, three real small models, one home."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ import pandas as pd
 import pytest
 
 from features.catalogue import load_catalogue, shipped_catalogue
+from features.generations import Generation, serve, write_generation
 from features.home import Home
 from features.online import OnlineRows
 from features.settings import Settings
@@ -107,11 +107,14 @@ def models(frame: pd.DataFrame) -> dict[str, Model]:
 def home(tmp_path: Path, frame: pd.DataFrame, models: dict[str, Model]) -> Home:
     """A home with history's catalogue, one generation of features and three champions."""
     home = Home(tmp_path / "bank")
-    home.offline.mkdir(parents=True)
+    home.catalogue.parent.mkdir(parents=True)
     home.catalogue.write_bytes(shipped_catalogue())
-    generation = {"name": "2026-01-01.1", "as_of": AS_OF.isoformat(), "snapshots": [AS_OF.isoformat()]}
-    (home.offline / "generation.json").write_text(json.dumps(generation))
-    frame.assign(**{CREATED: AS_OF}).to_parquet(home.offline / "2026-01-01.parquet")
+    generation = Generation("2026-01-01.1", AS_OF, (AS_OF,), ("",))
+    folder = home.offline / generation.name
+    folder.mkdir(parents=True)
+    write_generation(folder, generation, {})
+    frame.assign(**{CREATED: AS_OF}).to_parquet(folder / "2026-01-01.parquet")
+    serve(home, generation)
     champions = Champions(home)
     for number, (name, model) in enumerate(models.items(), 1):
         sha256 = save_model(champions.folder(f"run{number}"), model)

@@ -50,10 +50,7 @@ def declare(catalogue: Catalogue) -> Family:
         expressed=(*per_product, *_COUNTS),
         expression=holdings,
         derived=(
-            (
-                Field("products_open", "int64", "count", "different products held", "Different products"),
-                lambda t: reduce(add, (flag(t[f"holds_{p}"] > 0) for p in products)),
-            ),
+            (_PRODUCTS_OPEN, lambda t: reduce(add, (flag(t[f"holds_{p}"] > 0) for p in products))),
             (
                 Field(
                     *("products_missing", "int64", "count", "products on offer, eligible for, not held"),
@@ -76,6 +73,7 @@ def _may_take(t: ir.Table, product: Product) -> ir.Value:
     return flag(allowed)
 
 
+_PRODUCTS_OPEN = Field("products_open", "int64", "count", "different products held", "Different products")
 _COUNTS = (
     Field("holdings_open", "int64", "count", "open holdings", "Open holdings"),
     Field("holdings_shared", "int64", "count", "open holdings as co-owner", "Shared holdings"),

@@ -159,7 +159,10 @@ def _empty(m: Month, who: Array, slot: int, at: Array, balance: Array, bookings:
     post(bookings, who, slot, at, -balance, category, "app")
     rate = m.rates[m.world.people.currency[who]] if slot == INVESTMENT else 1.0
     own = np.rint(balance * rate).astype(np.int64)
-    post(bookings, who, CURRENT, at, own, "transfer_in" if slot == SAVINGS else category, "app")
+    # The few without a current account are paid out elsewhere.
+    here = m.world.state.opened[who, CURRENT] >= 0
+    credit = "transfer_in" if slot == SAVINGS else category
+    post(bookings, who[here], CURRENT, at[here], own[here], credit, "app")
 
 
 def _row(s: State, who: Array, slot: int, holdings: Rows, *, known: Array, **more: object) -> None:

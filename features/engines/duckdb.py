@@ -14,5 +14,5 @@ def write_snapshots(job: Job) -> None:
     for number, moment in enumerate(job.moments, 1):
         job.tell(f"features at {moment:%Y-%m-%d} ({number} of {len(job.moments)})")
         cut = cut_history(connection, moment)
-        table = feature_table(cut, spine_of(cut), job.families)
-        write_snapshot(connection, table, job.families, snapshot_file(job.folder, moment))
+        sql = connection.compile(feature_table(cut, spine_of(cut), job.families))
+        write_snapshot(connection, sql, job.families, moment, snapshot_file(job.folder, moment))

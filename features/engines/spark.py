@@ -48,7 +48,8 @@ def write_snapshots(job: Job) -> None:
             parts = Path(scratch) / f"{moment:%Y-%m-%d}"
             session.sql(cut_from.compile(table)).write.parquet(str(parts))
             found = files.read_parquet(str(parts / "*.parquet"))
-            write_snapshot(files, found, job.families, snapshot_file(job.folder, moment))
+            path = snapshot_file(job.folder, moment)
+            write_snapshot(files, files.compile(found), job.families, moment, path)
 
 
 @contextmanager

@@ -161,7 +161,7 @@ def _write_sorted(
     select = sorted_select(connection, table, catalogue.currency)
     connection.execute(
         f"COPY ({select}) TO {literal(path)} "
-        f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP})"
+        f"(FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE {_ROW_GROUP})"
     )
     time = f'CAST("{table.time}" AS TIMESTAMPTZ)'
     span = f"SELECT count(*), min({time}), max({time}) FROM read_parquet({literal(path)})"

@@ -124,6 +124,7 @@ def features_at(
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / "features.parquet"
         # Cut to those asked for last: a household's sums run over the whole spine.
-        write_snapshot(backend, table.filter(table.customer_id.isin(list(customer_ids))), families, path)
+        asked = table.filter(table.customer_id.isin(list(customer_ids)))
+        write_snapshot(backend, backend.compile(asked), families, as_of, path)
         batches: list[pa.RecordBatch] = pq.read_table(path).combine_chunks().to_batches()
     return batches

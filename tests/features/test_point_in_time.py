@@ -1,25 +1,14 @@
 """The compiled pass against the oracle: every window and level, several moments at once."""
 
-import tempfile
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.engines.compiled.sweep import Moment, sweep
-from features.families import all_families
-from features.simulate.laws import shipped
-from tests.features import oracle
+from tests.features.cells import LEVELS, WINDOWS, compare
 from tests.features.conftest import row
-from tests.features.memory_bank import prepared
 
-FAMILIES = all_families(shipped())
-WINDOWS = [w for family in FAMILIES for w in family.windows]
-LEVELS = [level for family in FAMILIES for level in family.levels]
 MOMENTS = (
     datetime(2024, 2, 29, tzinfo=UTC),
     datetime(2024, 3, 1, tzinfo=UTC),
@@ -98,38 +87,11 @@ def test_every_window_and_balance_equals_the_oracle(booked: Rows, met: Rows, mos
     # One booking belongs to one customer, whatever version: the id says whose it is.
     booked = [r | {"transaction_id": f"{r['transaction_id']}-{r['customer_id']}"} for r in booked]
     met = [r | {"interaction_id": f"{r['interaction_id']}-{r['customer_id']}"} for r in met]
-    compared, wrong = compare(booked, met, MOMENTS, most)
+    compared, wrong = compare(booked, met, CUSTOMERS, MOMENTS, most)
     assert compared == len(MOMENTS) * len(CUSTOMERS) * (len(WINDOWS) + len(LEVELS))
     assert wrong == []
 
 
-def compare(booked: Rows, met: Rows, moments: tuple[datetime, ...], most: int) -> tuple[int, list[Any]]:
-    """How many cells were compared, and which differ: moment, customer, field, found, expected."""
-    rows = {"transactions": prepared(booked, "transactions"), "interactions": prepared(met, "interactions")}
-    loans = pa.table({"customer_id": CUSTOMERS, "holding_id": [f"L-{c}" for c in CUSTOMERS]})
-    asked = [Moment(m, pa.array(CUSTOMERS), loans) for m in moments]
-    with tempfile.TemporaryDirectory() as folder:
-        for name, table in rows.items():
-            pq.write_table(table, Path(folder) / f"{name}.parquet", row_group_size=4)
-        found = sweep(Path(folder), asked, FAMILIES, 2, most)
-    compared, wrong = 0, []
-    for moment, columns in zip(moments, found, strict=True):
-        money = oracle.as_known(rows["transactions"].to_pylist(), ("transaction_id",), moment)
-        talk = oracle.as_known(rows["interactions"].to_pylist(), ("interaction_id",), moment)
-        for place, customer in enumerate(CUSTOMERS):
-            own = [r for r in money if r["customer_id"] == customer]
-            said = [r for r in talk if r["customer_id"] == customer]
-            expected = {w.field.name: oracle.window(w, own, said, moment) for w in WINDOWS}
-            expected |= {lv.field.name: oracle.level(lv, own, {f"L-{customer}"}, moment) for lv in LEVELS}
-            for name, value in expected.items():
-                compared += 1
-                cell = columns[name][place].as_py()
-                # A sum over nothing is 0 where the field's null policy says so.
-                if cell != value and (cell or None) != value:
-                    wrong.append((moment, customer, name, cell, value))
-    return compared, wrong
-
-
 def test_a_table_without_rows_gives_zeros_and_nulls() -> None:
-    compared, wrong = compare([], [], MOMENTS[:1], 10)
+    compared, wrong = compare([], [], CUSTOMERS, MOMENTS[:1], 10)
     assert (compared, wrong) == (len(CUSTOMERS) * (len(WINDOWS) + len(LEVELS)), [])

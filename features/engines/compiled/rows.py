@@ -14,10 +14,10 @@ from features.engines.compiled.kernel import encode, finish_codes
 from features.engines.compiled.plan import NOTHING, Coding
 from features.vocabulary import CUSTOMER_ID
 
-__all__ = ["ROWS", "Run", "Span", "codes_of", "read_run", "spans_of"]
+__all__ = ["ROWS", "Rows", "Run", "Span", "codes_of"]
 
 Ints = np.ndarray[Any, Any]
-ROWS = 1_500_000
+ROWS = 1_000_000
 """Rows of one run: enough to be worth a call, few enough to hold a few runs in memory."""
 _WORDS = (pa.string(), pa.large_string())
 
@@ -54,62 +54,72 @@ class Run:
         return self.columns["at"], self.columns["known_at"], self.columns["known_until"]
 
 
-def spans_of(path: Path, most: int = ROWS) -> list[Span]:
-    """Cut a customer-sorted table into runs of customers, by the statistics of its row groups.
+class Rows:
+    """A customer-sorted table; its footer, which lists thousands of row groups, is read once."""
 
-    Parameters
-    ----------
-    most
-        Rows after which a run ends with the row group at hand.
-    """
-    meta = pq.read_metadata(path)
-    place = meta.schema.names.index(CUSTOMER_ID)
-    groups = {n: meta.row_group(n) for n in range(meta.num_row_groups) if meta.row_group(n).num_rows}
-    ends = {n: g.column(place).statistics for n, g in groups.items()}
-    spans: list[Span] = []
-    after, rows = "", 0
-    for number, group in groups.items():
-        rows += group.num_rows
-        last = ends[number].max
-        if last > after and (rows >= most or number == max(groups)):
-            held = (n for n, of in ends.items() if of.max > after and of.min <= last)
-            spans.append(Span(after, last, tuple(held)))
-            after, rows = last, 0
-    return spans
+    def __init__(self, path: Path) -> None:
+        self._path, self._meta = path, pq.read_metadata(path)
+        schema = self._meta.schema.to_arrow_schema()
+        self._words = [field.name for field in schema if field.type in _WORDS]
 
+    def spans(self, most: int = ROWS) -> list[Span]:
+        """Cut the table into runs of customers, by the statistics of its row groups.
 
-def read_run(path: Path, span: Span, columns: Sequence[str]) -> Run:
-    """Read one span.
+        Parameters
+        ----------
+        most
+            Rows after which a run ends with the row group at hand.
+        """
+        place = self._meta.schema.names.index(CUSTOMER_ID)
+        every = (self._meta.row_group(n) for n in range(self._meta.num_row_groups))
+        groups = {n: group for n, group in enumerate(every) if group.num_rows}
+        ends = {n: group.column(place).statistics for n, group in groups.items()}
+        ranges = {n: (of.min, of.max) for n, of in ends.items()}
+        spans: list[Span] = []
+        after, rows = "", 0
+        for number, group in groups.items():
+            rows += group.num_rows
+            last = ranges[number][1]
+            if last > after and (rows >= most or number == max(groups)):
+                held = (n for n, (low, high) in ranges.items() if high > after and low <= last)
+                spans.append(Span(after, last, tuple(held)))
+                after, rows = last, 0
+        return spans
 
-    Parameters
-    ----------
-    columns
-        What is needed beside customer_id and the times.
-    """
-    wanted = [CUSTOMER_ID, *dict.fromkeys(("at", "known_at", "known_until", *columns))]
-    schema = pq.read_schema(path)
-    words = [name for name in wanted if schema.field(name).type in _WORDS]
-    with pq.ParquetFile(path, read_dictionary=words) as file:
-        table = file.read_row_groups(list(span.groups), columns=wanted, use_threads=False)
-    table = table.unify_dictionaries().combine_chunks()
-    who = _dictionary(table[CUSTOMER_ID])
-    codes = who.indices.to_numpy()
-    begins = np.append(0, np.flatnonzero(codes[1:] != codes[:-1]) + 1)
-    ids = who.dictionary.take(pa.array(codes[begins]))
-    keep = pc.and_(pc.greater(ids, span.after), pc.less_equal(ids, span.last)).to_numpy(
-        zero_copy_only=False
-    )
-    kept = np.flatnonzero(keep)
-    bounds = np.append(begins, len(codes))
-    if not len(kept):
-        return Run(ids.slice(0, 0), np.zeros(1, np.int64), {})
-    first, after = bounds[kept[0]], bounds[kept[-1] + 1]
-    rows = table.slice(first, after - first)
-    return Run(
-        ids.slice(kept[0], len(kept)),
-        bounds[kept[0] : kept[-1] + 2] - first,
-        {name: _column(rows[name]) for name in wanted[1:]},
-    )
+    def read(self, span: Span, columns: Sequence[str]) -> Run:
+        """Read one span.
+
+        Parameters
+        ----------
+        columns
+            What is needed beside customer_id and the times.
+        """
+        wanted = [CUSTOMER_ID, *dict.fromkeys(("at", "known_at", *columns))]
+        if self._corrected(span):
+            wanted.append("known_until")
+        words = [name for name in self._words if name in wanted]
+        with pq.ParquetFile(self._path, metadata=self._meta, read_dictionary=words) as file:
+            table = file.read_row_groups(list(span.groups), columns=wanted, use_threads=False)
+        table = table.unify_dictionaries().combine_chunks()
+        who = _dictionary(table[CUSTOMER_ID])
+        codes = who.indices.to_numpy()
+        begins = np.append(0, np.flatnonzero(codes[1:] != codes[:-1]) + 1)
+        ids = who.dictionary.take(pa.array(codes[begins]))
+        keep = pc.and_(pc.greater(ids, span.after), pc.less_equal(ids, span.last))
+        kept = np.flatnonzero(keep.to_numpy(zero_copy_only=False))
+        bounds = np.append(begins, len(codes))
+        first, after = bounds[kept[0]], bounds[kept[-1] + 1]
+        rows = table.slice(first, after - first)
+        read = {name: _column(rows[name]) for name in wanted[1:]}
+        # Corrections are rare: most spans have none, and there is nothing to read.
+        read.setdefault("known_until", np.full(len(rows), NOTHING))
+        return Run(ids.slice(kept[0], len(kept)), bounds[kept[0] : kept[-1] + 2] - first, read)
+
+    def _corrected(self, span: Span) -> bool:
+        """Whether a row of the span may have been superseded."""
+        place = self._meta.schema.names.index("known_until")
+        known = (self._meta.row_group(n).column(place).statistics for n in span.groups)
+        return any(of is None or of.num_values > 0 for of in known)
 
 
 def codes_of(run: Run, coding: Coding, amounts: Ints) -> Ints:

@@ -1,6 +1,6 @@
 """The compiled engine: one pass for windows and levels, DuckDB for what is expressed and derived."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -24,7 +24,7 @@ _BASE = "compiled_base"
 def write_snapshots(job: Job) -> None:
     """Compute every moment of the job."""
     connection = connect(job.home, job.threads, job.memory)
-    done = 0
+    finisher, done = _Finish(connection, job), 0
     for moments in _groups(job, connection):
         prepared = [_prepare(connection, moment, job) for moment in moments]
         job.tell(f"one pass over history for {len(moments)} of {len(job.moments)} moments")
@@ -33,24 +33,47 @@ def write_snapshots(job: Job) -> None:
         for expressed, moment in prepared:
             done += 1
             job.tell(f"features at {moment.as_of:%Y-%m-%d} ({done} of {len(job.moments)})")
-            _finish(connection, moment.as_of, expressed, columns.pop(0), job)
+            finisher.write(moment.as_of, expressed, columns.pop(0))
 
 
-def _finish(
-    connection: Any, as_of: datetime, expressed: pa.Table, columns: dict[str, pa.Array], job: Job
-) -> None:
-    base = pa.table({**dict(zip(expressed.column_names, expressed.columns, strict=True)), **columns})
-    connection.con.register(_BASE, base)
-    # What customers share is computed on its own and sorted while it is narrow; then every field is
-    # a function of its own row, and the order of the base is the order of the file.
-    shared = shared_table(connection.table(_BASE), job.families).order_by(CUSTOMER_ID).to_pyarrow()
-    for name in shared.column_names[1:]:
-        base = base.append_column(name, shared[name])
-    connection.con.register(_BASE, base)
-    table = finish(connection.table(_BASE), job.families, as_of)
-    path = snapshot_file(job.folder, as_of)
-    write_snapshot(connection, table, job.families, path, in_order=True)
-    connection.con.unregister(_BASE)
+class _Finish:
+    """Adds what is shared and derived to the columns of one moment after the other, and writes them.
+
+    The queries are the same for every moment, and compiling them takes as long as running them on a
+    small bank: they are kept.
+    """
+
+    def __init__(self, connection: Any, job: Job) -> None:
+        self._connection, self._job = connection, job
+        self._queries: dict[str, str] = {}
+
+    def write(self, as_of: datetime, expressed: pa.Table, columns: dict[str, pa.Array]) -> None:
+        """Write the snapshot of one moment."""
+        con, families = self._connection, self._job.families
+        base = pa.table({**dict(zip(expressed.column_names, expressed.columns, strict=True)), **columns})
+        con.con.register(_BASE, base)
+        # What customers share is computed on its own and sorted while it is narrow; then every field
+        # is a function of its own row, and the order of the base is the order of the file.
+        shared = con.raw_sql(
+            self._query("shared", lambda t: shared_table(t, families).order_by(CUSTOMER_ID))
+        )
+        for name, column in _columns(shared.to_arrow_table()):
+            base = base.append_column(name, column)
+        con.con.register(_BASE, base)
+        sql = self._query("fields", lambda t: finish(t, families, as_of))
+        path = snapshot_file(self._job.folder, as_of)
+        write_snapshot(con, sql, families, as_of, path, in_order=True)
+        con.con.unregister(_BASE)
+
+    def _query(self, name: str, make: Callable[[ir.Table], ir.Table]) -> str:
+        if name not in self._queries:
+            self._queries[name] = self._connection.compile(make(self._connection.table(_BASE)))
+        return self._queries[name]
+
+
+def _columns(table: pa.Table) -> list[tuple[str, pa.ChunkedArray]]:
+    """Names and columns without the first, the customers."""
+    return list(zip(table.column_names, table.columns, strict=True))[1:]
 
 
 def _prepare(connection: Any, moment: datetime, job: Job) -> tuple[pa.Table, Moment]:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from features.engines.compiled.balances import balances_of
 from features.engines.compiled.kernel import windows_of
 from features.engines.compiled.plan import NOTHING, SUM, Plan, microseconds, plan_windows
-from features.engines.compiled.rows import ROWS, Run, Span, codes_of, read_run, spans_of
+from features.engines.compiled.rows import ROWS, Rows, Run, Span, codes_of
 from features.families.base import Family, Level, Window
 from features.months import months_before
 
@@ -72,11 +72,11 @@ def sweep(
     found = [_Found(moment, windows, levels) for moment in moments]
     for table, relations in _RELATIONS.items():
         mine = [w for w in windows if w.table in relations]
-        path = history / f"{table}.parquet"
-        read = levels if table == "transactions" else []
-        tasks = _Table(path, plan_windows(mine, [m.as_of for m in moments]) if mine else None, read, found)
+        rows = Rows(history / f"{table}.parquet")
+        plan = plan_windows(mine, [m.as_of for m in moments]) if mine else None
+        tasks = _Table(table, rows, plan, levels if table == "transactions" else [], found)
         with ThreadPoolExecutor(threads) as pool:
-            for _ in pool.map(tasks.sweep, spans_of(path, most)):
+            for _ in pool.map(tasks.sweep, rows.spans(most)):
                 pass  # reading the results raises what a run raised
     return [one.columns() for one in found]
 
@@ -152,16 +152,15 @@ def _counted(window: Window) -> bool:
 class _Table:
     """One table of the history with what it is swept for; runs of it are independent of each other."""
 
-    path: Path
+    name: str
+    rows: Rows
     plan: Plan | None
     levels: Sequence[Level]
     found: Sequence[_Found]
 
     def sweep(self, span: Span) -> None:
         """Read one run of customers, and add it to what is found of every moment."""
-        run = read_run(self.path, span, _columns(self.plan, self.levels, self.path))
-        if not len(run.customers):
-            return
+        run = self.rows.read(span, _columns(self.plan, self.levels, self.name))
         places = [one.places(run.customers) for one in self.found]
         if self.plan:
             outputs = _windows(run, self.plan)
@@ -173,9 +172,9 @@ class _Table:
                 one.add_levels(balances[:, k], places[k])
 
 
-def _columns(plan: Plan | None, levels: Sequence[Level], path: Path) -> list[str]:
+def _columns(plan: Plan | None, levels: Sequence[Level], table: str) -> list[str]:
     names = [*plan.coding.words, *plan.columns] if plan else []
-    if path.stem == "transactions":
+    if table == "transactions":
         names.append(_SIGN)
     return [*names, "holding_id", "balance_reporting"] if levels else names
 

@@ -38,7 +38,7 @@ from features.online.storage import open_storage
 from features.settings import quiet_environment
 from features.views import DECISION_SERVICE, declare_views
 
-CUSTOMERS = {"small": 5_000, "full": 100_000}
+CUSTOMERS = {"small": 5_000, "full": 30_000}
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 SEED = 5
 WORDS = np.array(["north", "south", "east", "west", "a longer word, as occupations are"])

@@ -1,6 +1,7 @@
 """The generated parts of the README; `python -m tests.readme` writes them anew."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 import click
@@ -44,15 +45,16 @@ def families_table() -> str:
     return "\n".join([*head, *rows])
 
 
-def quality_table() -> str:
-    return (ROOT / "benchmarks" / "results" / "quality-full.md").read_text().strip()
+def measured(name: str) -> str:
+    return (ROOT / "benchmarks" / "results" / f"{name}-full.md").read_text().strip()
 
 
+MEASURED = ("features", "online", "point-in-time", "quality", "training-set")
 PARTS = {
     "settings": settings_table,
     "commands": verbs_table,
     "families": families_table,
-    "quality": quality_table,
+    **{name: partial(measured, name) for name in MEASURED},
 }
 
 

@@ -143,28 +143,30 @@ def measured(name: str, customers: int) -> dict[str, Any] | None:
 
 
 def compare(size: str) -> None:
+    sizes = CUSTOMERS[size]
+    booked = [pq.read_metadata(bank(n).history / "transactions.parquet").num_rows for n in sizes]
+    found = {(name, n): measured(name, n) for n in sizes for name in MEASURES}
     rows = []
-    for customers in CUSTOMERS[size]:
-        booked = pq.read_metadata(bank(customers).history / "transactions.parquet").num_rows
-        base = 0.0
-        for name, (title, *_) in MEASURES.items():
-            found = measured(name, customers)
-            label = [f"{customers:,}", f"{booked / 1e6:.1f} M", title]
-            if found is None:
-                rows.append([*label, f"out of memory at {LIMIT_GB} GB", "", ""])
-                continue
-            base = found["seconds"] if name == "floor" else base
-            ratio = f"{found['seconds'] / base:.1f}" if base else ""
-            rows.append([*label, f"{found['seconds']:.2f}", ratio, f"{found['gb']:.1f}"])
-    families = all_families(load_catalogue(bank(CUSTOMERS[size][0]).catalogue))
-    fields = sum(len(family.fields) for family in families)
+    for name, (title, *_) in MEASURES.items():
+        cells = [_cell(found[name, n], found["floor", n]) for n in sizes]
+        largest = found[name, sizes[-1]]
+        rows.append([title, *cells, f"{largest['gb']:.1f}" if largest else f"over {LIMIT_GB}"])
+    families = all_families(load_catalogue(bank(sizes[0]).catalogue))
     note = (
-        f"{fields} features, {MONTHS} months of history, two threads, {MEMORY} for DuckDB; "
-        f"`x floor` is time over that of the group-by on history in order of time. "
+        f"Seconds (times the floor of the same size). {sum(len(f.fields) for f in families)} features, "
+        f"{MONTHS} months of history, two threads, {MEMORY} for DuckDB. "
         f"Peers compute {len(windows_of(families))} of the features and write nothing."
     )
-    head = ("customers", "bookings", "what", "s", "x floor", "peak GB")
+    counts = zip(sizes, booked, strict=True)
+    head = ("", *(f"{n:,} customers, {rows / 1e6:.0f} M bookings" for n, rows in counts), "peak GB at most")
     write_table("features", size, head, rows, note)
+
+
+def _cell(one: dict[str, Any] | None, floor: dict[str, Any] | None) -> str:
+    if one is None:
+        return f"out of memory at {LIMIT_GB} GB"
+    ratio = f" ({one['seconds'] / floor['seconds']:.1f})" if floor else ""
+    return f"{one['seconds']:.2f}{ratio}"
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ __all__ = ["FAMILY"]
 def _changes(cut: Cut, spine: ir.Table) -> ir.Table:
     """When the manager last became another one, none included; null for those who never changed."""
     versions = cut.customer_versions.semi_join(spine, "customer_id")
+    # Most customers never had one, and nothing can change for them.
+    versions = versions.semi_join(versions.filter(versions.manager_id.notnull()), "customer_id")
     versions = versions.select(
         "customer_id", "valid_from", manager=versions.manager_id.fill_null(ibis.literal(""))
     )

@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.engines.compiled.sweep import Moment, sweep
+from features.engines.compiled.found import Moment
+from features.engines.compiled.sweep import sweep
 from features.families import all_families
 from features.simulate.laws import shipped
 from tests.features import oracle
@@ -33,7 +34,7 @@ def compare(
     with tempfile.TemporaryDirectory() as folder:
         for name, table in rows.items():
             pq.write_table(table, Path(folder) / f"{name}.parquet", row_group_size=4)
-        found = sweep(Path(folder), asked, FAMILIES, 2, most)
+        found = list(sweep(Path(folder), asked, FAMILIES, 2, Path(folder), most))
     money, talk = (rows[name].to_pylist() for name in ("transactions", "interactions"))
     compared, wrong = 0, []
     for place, customer in enumerate(customers):

@@ -100,7 +100,7 @@ class Rows:
         words = [name for name in self._words if name in wanted]
         with pq.ParquetFile(self._path, metadata=self._meta, read_dictionary=words) as file:
             table = file.read_row_groups(list(span.groups), columns=wanted, use_threads=False)
-        table = table.unify_dictionaries().combine_chunks()
+        table = table.unify_dictionaries()
         who = _dictionary(table[CUSTOMER_ID])
         codes = who.indices.to_numpy()
         begins = np.append(0, np.flatnonzero(codes[1:] != codes[:-1]) + 1)
@@ -139,7 +139,7 @@ def codes_of(run: Run, coding: Coding, amounts: Ints) -> Ints:
 def _column(column: pa.ChunkedArray) -> Any:
     if pa.types.is_dictionary(column.type) or column.type in _WORDS:
         return _dictionary(column)
-    array = column.combine_chunks()
+    array = _one_chunk(column)
     if pa.types.is_timestamp(array.type):
         array = array.cast(pa.timestamp("us", "UTC")).view(pa.int64())
     elif pa.types.is_floating(array.type):
@@ -153,7 +153,10 @@ def _millionths(array: pa.Array) -> pa.Array:
 
 
 def _dictionary(column: pa.ChunkedArray) -> pa.DictionaryArray:
-    array = column.combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0) if array.num_chunks else pa.array([], column.type)
+    array = _one_chunk(column)
     return array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    """The column as one array, without a copy where it is one already."""
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)

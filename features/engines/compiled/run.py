@@ -1,16 +1,21 @@
 """The compiled engine: one pass for windows and levels, DuckDB for what is expressed and derived."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import ibis.expr.types as ir
 import pyarrow as pa
+from pyarrow import feather
 
 from features.compute import expressed_table, finish, shared_table, spine_of
 from features.engines.base import Job, snapshot_file, write_snapshot
-from features.engines.compiled.sweep import Moment, sweep
+from features.engines.compiled.found import Moment
+from features.engines.compiled.rows import ROWS
+from features.engines.compiled.sweep import sweep
 from features.history.cut import cut_history
 from features.history.levels import LOAN
 from features.history.read import connect
@@ -24,16 +29,23 @@ _BASE = "compiled_base"
 def write_snapshots(job: Job) -> None:
     """Compute every moment of the job."""
     connection = connect(job.home, job.threads, job.memory)
-    finisher, done = _Finish(connection, job), 0
-    for moments in _groups(job, connection):
-        prepared = [_prepare(connection, moment, job) for moment in moments]
-        job.tell(f"one pass over history for {len(moments)} of {len(job.moments)} moments")
-        asked = [moment for _, moment in prepared]
-        columns = sweep(job.home.history, asked, job.families, job.threads)
-        for expressed, moment in prepared:
-            done += 1
-            job.tell(f"features at {moment.as_of:%Y-%m-%d} ({done} of {len(job.moments)})")
-            finisher.write(moment.as_of, expressed, columns.pop(0))
+    finisher = _Finish(connection, job)
+    with TemporaryDirectory(prefix=".compiled-", dir=job.folder) as scratch:
+        expressed = [Path(scratch) / f"expressed-{moment:%Y-%m-%d}.arrow" for moment in job.moments]
+        asked = []
+        for moment, path in zip(job.moments, expressed, strict=True):
+            job.tell(f"profiles and holdings at {moment:%Y-%m-%d}")
+            asked.append(_prepare(connection, moment, job, path))
+        job.tell(f"one pass over bookings and contacts for {len(asked)} moments")
+        found = sweep(job.home.history, asked, job.families, job.threads, Path(scratch), _rows(len(asked)))
+        for number, (moment, columns) in enumerate(zip(job.moments, found, strict=True)):
+            job.tell(f"features at {moment:%Y-%m-%d} ({number + 1} of {len(job.moments)})")
+            finisher.write(moment, feather.read_table(expressed[number]), columns)
+
+
+def _rows(moments: int) -> int:
+    """Rows of one run: its outputs are held for every moment, so many moments take shorter runs."""
+    return ROWS if moments < 4 else ROWS // 2
 
 
 class _Finish:
@@ -76,8 +88,8 @@ def _columns(table: pa.Table) -> list[tuple[str, pa.ChunkedArray]]:
     return list(zip(table.column_names, table.columns, strict=True))[1:]
 
 
-def _prepare(connection: Any, moment: datetime, job: Job) -> tuple[pa.Table, Moment]:
-    """What is expressed, by customer (the order that the pass relies on), and what the pass is asked."""
+def _prepare(connection: Any, moment: datetime, job: Job, path: Path) -> Moment:
+    """Write what is expressed, by customer (the order that the pass relies on), and say what to ask."""
     cut = cut_history(connection, moment)
     # Several families look at the same few rows: they are cut out of history once.
     held = {name: _kept(connection, name, getattr(cut, name)) for name in ("customers", "holdings")}
@@ -86,33 +98,11 @@ def _prepare(connection: Any, moment: datetime, job: Job) -> tuple[pa.Table, Mom
     expressed = expressed_table(cut, spine, job.families).order_by(CUSTOMER_ID).to_pyarrow()
     loans = cut.holdings.filter(cut.holdings["product"] == LOAN)
     loans = loans.select(CUSTOMER_ID, "holding_id").distinct().order_by(CUSTOMER_ID)
-    return expressed, Moment(moment, expressed[CUSTOMER_ID].combine_chunks(), loans.to_pyarrow())
+    feather.write_feather(expressed, path, compression="uncompressed")
+    return Moment(moment, expressed[CUSTOMER_ID].combine_chunks(), loans.to_pyarrow())
 
 
 def _kept(connection: Any, name: str, table: ir.Table) -> ir.Table:
     """A relation as a temporary table, in place of the one of the moment before."""
     connection.raw_sql(f"CREATE OR REPLACE TEMP TABLE kept_{name} AS {connection.compile(table)}")
     return connection.table(f"kept_{name}")
-
-
-def _groups(job: Job, connection: Any) -> Sequence[tuple[datetime, ...]]:
-    """Moments that are computed in one pass: as many as half of the memory holds."""
-    customers = connection.table("customers").customer_id.nunique().to_pyarrow().as_py()
-    fields = sum(len(family.fields) for family in job.families)
-    each = max(1, customers * fields * 8)
-    size = max(1, int(_bytes(job.memory) / 2 // each))
-    return [job.moments[n : n + size] for n in range(0, len(job.moments), size)]
-
-
-def _bytes(memory: str) -> float:
-    """Bytes of a text such as 4GB, as DuckDB reads it.
-
-    >>> _bytes("4GB"), _bytes("512 MiB")
-    (4000000000.0, 536870912.0)
-    """
-    text = memory.strip().upper().removesuffix("B")
-    binary = text.endswith("I")
-    text = text.removesuffix("I").strip()
-    power = "KMGT".find(text[-1]) + 1 if text else 0
-    scale: int = (1024 if binary else 1000) ** power
-    return float(text.rstrip("KMGT ")) * scale

@@ -1,6 +1,8 @@
 """`tenure demo`: the whole loop on a simulated bank, from history to what a list earned."""
 
+import re
 import shlex
+from importlib.resources import files
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -8,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from features.catalogue import load_catalogue
+from features.home import write_whole
 from serving.cli.console import Shell, midnight, on_home
 from serving.cli.features import build_features, materialize_features
 from serving.cli.history import END, import_summary, simulate_bank
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 _MONTHS_AFTER = 3
+_CONTROL = 0.25
+"""Share of the demo's list that is left alone; a bank's own lists keep to its policy."""
 
 
 @click.command()
@@ -44,7 +49,7 @@ def demo(shell: Shell, customers: int, months: int, seed: int, product: str) -> 
         promote_model(shell, name)
     score_everybody(shell)
     out = shell.home.lists / f"demo-{product}.csv"
-    # A tenth of the customers: enough for a control group that says something.
+    _leave_more_alone(shell)
     pulled = pull_list(shell, product, max(100, customers // 10), out, "demo")
     live_on(shell, pulled.manifest.list_id, _MONTHS_AFTER)
     from serving.outcomes import report
@@ -55,6 +60,14 @@ def demo(shell: Shell, customers: int, months: int, seed: int, product: str) -> 
         {"seconds": round(seconds, 1), "list": pulled.manifest.to_dict(), "earned": earned.to_dict()},
         _text(shell, trained_text(trained), pulled, out, earned, seconds),
     )
+
+
+def _leave_more_alone(shell: Shell) -> None:
+    """Give a new home a policy whose control groups are large enough for a list of this size to tell."""
+    shipped = files("serving").joinpath("policy.toml").read_text()
+    if not shell.home.policy.is_file():
+        with write_whole(shell.home.policy) as part:
+            part.write_text(re.sub(r"(?m)^control_share = \S+", f"control_share = {_CONTROL}", shipped))
 
 
 def _text(

@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 HOME_DIR ?= var
 SIZE ?= small
 
-.PHONY: help install demo test lint docs lock clean bench-features bench-online bench-point-in-time bench-quality bench-training-set
+.PHONY: help install demo test lint docs lock clean bench-features bench-online bench-point-in-time bench-quality bench-training bench-training-set
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -41,6 +41,9 @@ bench-online: install   ## our online store beside Feast's own, and Redis
 
 bench-point-in-time: install   ## wrong cells in a million, against an oracle
 	$(BIN)/python -m benchmarks.point_in_time --size $(SIZE)
+
+bench-training: install   ## a finished table beside LightGBM's own training
+	$(BIN)/python -m benchmarks.training --size $(SIZE)
 
 bench-training-set: install   ## the training set through Feast beside a plain as-of join
 	$(BIN)/python -m benchmarks.training_set --size $(SIZE)

@@ -30,6 +30,7 @@ SETTINGS = (
         "TENURE_SPARK_MASTER", "", "Spark cluster of `features build --engine spark`; empty: this machine"
     ),
     Setting("TENURE_ONLINE", "", "redis://host:port/db for online features; empty keeps them in the home"),
+    Setting("TENURE_FOUR_EYES", "off", "on: whoever trained a model may not promote it"),
     Setting("TENURE_SAMPLE_DATA", "", "folder of sample banks for tests and benchmarks; optional"),
 )
 
@@ -46,6 +47,7 @@ class Settings:
     max_quarantined: float = 0.01
     spark_master: str = ""
     online: str = ""
+    four_eyes: bool = False
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -54,7 +56,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     Raises
     ------
     ConfigError
-        If TENURE_THREADS is not a whole number of at least 1, or TENURE_MAX_QUARANTINED no share.
+        If TENURE_THREADS is not a whole number of at least 1, TENURE_MAX_QUARANTINED no share, or
+        TENURE_FOUR_EYES neither on nor off.
     """
     source = os.environ if environ is None else environ
     value = {s.name: source.get(s.name) or s.default for s in SETTINGS}
@@ -64,6 +67,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     share = value["TENURE_MAX_QUARANTINED"]
     if not re.fullmatch(r"0|1|[01]?\.\d+", share) or float(share) > 1:
         raise ConfigError(f"TENURE_MAX_QUARANTINED: '{share}' is not a share from 0 to 1, such as 0.01")
+    if value["TENURE_FOUR_EYES"] not in ("on", "off"):
+        raise ConfigError(f"TENURE_FOUR_EYES: '{value['TENURE_FOUR_EYES']}' is neither on nor off")
     sample = value["TENURE_SAMPLE_DATA"]
     return Settings(
         home=Path(value["TENURE_HOME"]).resolve(),
@@ -74,6 +79,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         sample_data=Path(sample).resolve() if sample else None,
         online=value["TENURE_ONLINE"],
         spark_master=value["TENURE_SPARK_MASTER"],
+        four_eyes=value["TENURE_FOUR_EYES"] == "on",
     )
 
 

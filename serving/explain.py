@@ -1,8 +1,7 @@
-"""Reasons in words: which facts push a customer's score up, beside what is typical."""
+"""Reasons in words: which facts push a customer's score up, told for whoever reads them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -10,7 +9,22 @@ from serving.columns import Columns, length
 from training.artifact import Model
 from training.contract import Feature
 
-__all__ = ["Reason", "explain", "in_words"]
+__all__ = ["Audience", "Reason", "explain", "in_words"]
+
+Audience = Literal["manager", "customer", "marketer"]
+"""Who reads a reason: the figure and what is typical; the own figure, politely; a word without figures."""
+
+_UNTOLD = frozenset(
+    {
+        # Other people's money and holdings: members of the household, customers of the same manager.
+        *("household_size", "household_balance", "household_holdings", "household_closed_90d"),
+        *("household_balance_share", "manager_portfolio", "manager_contacts_90d"),
+        # The bank's own judgement of the customer.
+        *("lifecycle_stage", "leaving_signs", "primacy_score", "primacy_ending", "rating_group"),
+        *("products_missing", "fatigue_30d", "response_rate_365d", "refusal_share_365d"),
+    }
+)
+"""Features that are never named to a customer."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +36,13 @@ class Reason:
     weight: float
 
 
-def explain(model: Model, head: str, columns: Columns, top: int = 3) -> list[tuple[Reason, ...]]:
+def explain(
+    model: Model, head: str, columns: Columns, top: int = 3, audience: Audience = "manager"
+) -> list[tuple[Reason, ...]]:
     """The strongest facts behind a head's score for each row, strongest first, at most `top`.
 
-    Facts that push the score down are not reasons, and a protected feature is never one.
+    Facts that push the score down are not reasons, and a protected feature is never one. A customer
+    reads of the own facts alone: nothing about other people, no judgement, nothing of what is typical.
 
     Raises
     ------
@@ -36,11 +53,17 @@ def explain(model: Model, head: str, columns: Columns, top: int = 3) -> list[tup
         return []
     push = np.clip(model.contributions(head, model.matrix(columns)), 0.0, None)
     total = push.sum(axis=1)
-    push[:, [f.protected for f in model.features]] = 0.0
+    push[:, [_silent(f, audience) for f in model.features]] = 0.0
     strongest = np.argsort(-push, axis=1, kind="stable")[:, :top]
     return [
         tuple(
-            _reason(model, model.features[i], columns, row, push[row, i] / total[row])
+            _reason(
+                model,
+                model.features[i],
+                columns[model.features[i].name][row],
+                push[row, i] / total[row],
+                audience,
+            )
             for i in strongest[row]
             if push[row, i] > 0.0
         )
@@ -68,9 +91,31 @@ def in_words(value: Any, unit: str, currency: str) -> str:
     return f"{number} {unit}" if unit in ("days", "years") else number
 
 
-def _reason(model: Model, feature: Feature, columns: Columns, row: int, weight: float) -> Reason:
-    values: Sequence[Any] = columns[feature.name]
-    text = f"{feature.label}: {in_words(values[row], feature.unit, model.currency)}"
-    if feature.typical is not None:
-        text += f", typical {in_words(feature.typical, feature.unit, model.currency)}"
+def _silent(feature: Feature, audience: Audience) -> bool:
+    return feature.protected or (audience == "customer" and feature.name in _UNTOLD)
+
+
+def _reason(model: Model, feature: Feature, value: Any, weight: float, audience: Audience) -> Reason:
+    figure = in_words(value, feature.unit, model.currency)
+    if audience == "customer":
+        text = f"We took into account: {feature.label[:1].lower()}{feature.label[1:]} ({figure})."
+    elif audience == "marketer":
+        text = f"{feature.label}: {_against_typical(feature, value)}"
+    else:
+        text = f"{feature.label}: {figure}"
+        if feature.typical is not None:
+            text += f", typical {in_words(feature.typical, feature.unit, model.currency)}"
     return Reason(feature.name, text, float(weight))
+
+
+def _against_typical(feature: Feature, value: Any) -> str:
+    """A value without its figure: a word as it is, a number as low, high or as usual."""
+    if value is None or value != value:
+        return "not known"
+    if isinstance(value, str):
+        return value
+    if feature.unit == "0/1":
+        return "yes" if value else "no"
+    if feature.typical is None or value == feature.typical:
+        return "as usual"
+    return "high" if value > feature.typical else "low"

@@ -9,11 +9,12 @@ import numpy as np
 
 from features.vocabulary import Catalogue
 from serving.columns import Columns, Floats, length, numbers, take
-from serving.explain import Reason, explain
+from serving.explain import Audience, Reason, explain
 from serving.policy import Mask, may_have
 from training.artifact import Model
 from training.champions import ModelVersion
 from training.contract import unseen as unseen_by
+from training.survival import survival
 
 __all__ = ["ABSTAIN", "DEGRADED", "MODELS", "OK", "SUPPRESSED", "Scorer", "Scores"]
 
@@ -95,9 +96,16 @@ class Scorer:
             values[name][consenting] = np.where(sound & asked, scores, np.nan)
         return Scores(status, reasons, values)
 
-    def because(self, columns: Columns, model: str, head: str, top: int = 3) -> list[tuple[Reason, ...]]:
+    def survival(self, probability: float) -> list[float]:
+        """P(still here) at the end of each month of the churn horizon; empty where no month is known."""
+        shares = self.model("churn").training.get("survival")
+        return survival([probability], shares)[0].tolist() if shares else []
+
+    def because(
+        self, columns: Columns, model: str, head: str, top: int = 3, audience: Audience = "manager"
+    ) -> list[tuple[Reason, ...]]:
         """Reasons in words behind one head's score, for each row."""
-        return explain(self.model(model), head, columns, top)
+        return explain(self.model(model), head, columns, top, audience)
 
     def _names(self) -> list[str]:
         value = [f"value_{name}" for name in ("expected", "p10", "p90", *self.parts)]

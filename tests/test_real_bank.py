@@ -52,6 +52,7 @@ def refused(home: Path, *words: str) -> Any:
 def test_closure_churn_is_refused_in_words(berka: Path) -> None:
     done = refused(berka, "train", "churn", "--definition", "closure")
     assert done.exit_code == RefusedError.exit_code
+    assert "holdings lack one that its customer ended (close_reason 'customer')" in done.stderr
     assert "too few leave" in done.stderr
     assert "derivable here: balance_attrition" in done.stderr
 

@@ -1,15 +1,16 @@
 """Which version is in force, and its verified files: what serving needs, without MLflow."""
 
 import fcntl
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from features.errors import NotReadyError
-from features.home import Home
+from features.errors import InputError, NotReadyError, RefusedError
+from features.home import Home, read_json
 from training import ledger
 from training.artifact import Model, load_model
 
@@ -60,9 +61,56 @@ class Champions:
         """Where the artifact of a run lies."""
         return self._home.artifacts / run_id / "artifacts" / "model"
 
+    def record(self, run_id: str, name: str) -> Any:
+        """One of a run's own JSON files (`training.bundle`).
+
+        Raises
+        ------
+        InputError
+            If that cannot be a run's id.
+        NotReadyError
+            If the run does not have it.
+        """
+        if not re.fullmatch("[0-9A-Za-z]+", run_id):
+            raise InputError(f"run '{run_id}': not the id of a run; cure: one of `tenure models list`")
+        return read_json(self.folder(run_id).parent / name, cure="run `tenure train` again")
+
     def load(self, version: ModelVersion) -> Model:
         """One version, every byte verified against its recorded hash."""
         return load_model(self.folder(version.run_id), version.sha256)
+
+    def promote(
+        self, version: ModelVersion, passed: bool, reasons: tuple[str, ...], *, who: str, at: datetime
+    ) -> None:
+        """Make a version the champion, and write down who did it, when and for what reasons.
+
+        Raises
+        ------
+        RefusedError
+            If the gates did not pass it, or it is the champion already.
+        """
+        if not passed:
+            raise RefusedError(f"{version.name}/{version.version} is not promoted: {'; '.join(reasons)}")
+        stack = self.stack(version.name)
+        if stack and stack[-1].version == version.version:
+            raise RefusedError(f"{version.name}/{version.version} is the champion already")
+        self.move("promote", version, reasons, who=who, at=at)
+
+    def rollback(self, name: str, *, who: str, at: datetime) -> None:
+        """Bring back the champion before the present one.
+
+        Raises
+        ------
+        RefusedError
+            If there is none before it.
+        CorruptError
+            If its files are not as written; the champion stays.
+        """
+        stack = self.stack(name)
+        if len(stack) < 2:
+            raise RefusedError(f"model '{name}': no earlier champion; cure: train again")
+        reasons = (f"rolled back from version {stack[-1].version}",)
+        self.move("rollback", stack[-2], reasons, who=who, at=at)
 
     def move(
         self,

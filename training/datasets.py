@@ -4,6 +4,7 @@ The left side is built here and joined through Feast; rows in = rows out.
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -20,18 +21,23 @@ from features.history.read import connect
 from features.home import Home
 from features.labels import (
     CHURN_DEFINITIONS,
+    MONTH_DAYS,
     Outcome,
-    churn_labels,
+    churn_outcomes,
+    lacking,
     uptake_labels,
     value_labels,
 )
 from features.settings import Settings
 from features.snapshots import Generation, current_generation
-from features.store import join_features
 from features.vocabulary import AS_OF, CUSTOMER_ID, Catalogue
 from training.specs import ModelSpec
+from training.survival import hazard_shares
 
 __all__ = ["TrainingSet", "mature_snapshots", "training_set"]
+
+_MONTH = "month"
+"""In which month of the window a customer left; no label of its own."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +48,16 @@ class TrainingSet:
         customer_id, as_of, the model fields, the labels (float64; NaN where not eligible).
     fingerprint
         SHA-256 over every cell: equal data, equal fingerprint.
+    survival
+        Of churn, where the definition knows the month: the baseline of `training.survival` over the
+        snapshots before the test; else empty.
     """
 
     frame: pd.DataFrame
     fields: tuple[Field, ...]
     labels: tuple[str, ...]
     fingerprint: str
+    survival: tuple[float, ...] = ()
 
 
 def mature_snapshots(generation: Generation, spec: ModelSpec) -> tuple[datetime, ...]:
@@ -87,6 +97,8 @@ def training_set(
     if spec.name == "churn" and spec.definition not in CHURN_DEFINITIONS:
         known = ", ".join(CHURN_DEFINITIONS)
         raise InputError(f"churn: '{spec.definition}' is not a definition; cure: one of {known}")
+    from features.store import join_features  # Feast takes seconds, which a finished table need not wait
+
     generation, catalogue = current_generation(home), load_catalogue(home.catalogue)
     moments = mature_snapshots(generation, spec)
     connection = connect(home, settings.threads, settings.memory)
@@ -95,19 +107,22 @@ def training_set(
         for moment in moments
     ]
     left = _left(outcomes, spec, catalogue, tell)
-    if spec.name == "churn" and not _learnable(left, spec):
+    if spec.name == "churn" and (_lacking(spec, outcomes) or not _learnable(left, spec)):
         raise RefusedError(_unlearnable(left, outcomes, spec, catalogue, tell))
+    survival = _survival(left, spec)
+    left = left.drop(columns=_MONTH, errors="ignore")
     tell(f"{spec.name}: joining features to {len(left):,} rows through Feast")
     frame = _typed(join_features(home, left, spec.service), catalogue)
     labels = tuple(c for c in left.columns if c not in (CUSTOMER_ID, AS_OF))
     if spec.name == "propensity":
         frame = _mask_ineligible(frame, catalogue)
-    return TrainingSet(frame, model_fields(catalogue), labels, _fingerprint(frame))
+    return TrainingSet(frame, model_fields(catalogue), labels, _fingerprint(frame), survival)
 
 
 def _labels(outcome: Outcome, spec: ModelSpec, catalogue: Catalogue) -> pd.DataFrame:
     if spec.name == "churn":
-        return churn_labels(outcome, spec.definition, catalogue)
+        frame = churn_outcomes(outcome, spec.definition, catalogue)
+        return frame.loc[frame["excluded"] == "", [CUSTOMER_ID, AS_OF, "churn", _MONTH]]
     if spec.name == "value":
         return value_labels(outcome, catalogue)
     return uptake_labels(outcome, [p.name for p in catalogue.offered])
@@ -130,6 +145,17 @@ def _learnable(left: pd.DataFrame, spec: ModelSpec) -> bool:
     return bool(gone.iloc[:-1].sum() >= need and gone.iloc[-1] >= need)
 
 
+def _lacking(spec: ModelSpec, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    return lacking(CHURN_DEFINITIONS[spec.definition], outcomes[0])
+
+
+def _survival(left: pd.DataFrame, spec: ModelSpec) -> tuple[float, ...]:
+    if spec.name != "churn" or not CHURN_DEFINITIONS[spec.definition].monthly:
+        return ()
+    learned = left[left[AS_OF] < left[AS_OF].max()]
+    return hazard_shares(learned[_MONTH].to_numpy(), math.ceil(spec.horizon_days / MONTH_DAYS))
+
+
 def _unlearnable(
     left: pd.DataFrame,
     outcomes: Sequence[Outcome],
@@ -137,14 +163,17 @@ def _unlearnable(
     catalogue: Catalogue,
     tell: Callable[[str], None],
 ) -> str:
-    """Say in words how few leave, and which other definitions this bank's data can support."""
+    """Say in words what is missing, how few leave, and which other definitions the data can support."""
     others = [replace(spec, definition=d) for d in CHURN_DEFINITIONS if d != spec.definition]
-    good = [o.definition for o in others if _learnable(_left(outcomes, o, catalogue, tell), o)]
+    able = [o for o in others if not _lacking(o, outcomes)]
+    good = [o.definition for o in able if _learnable(_left(outcomes, o, catalogue, tell), o)]
+    missing = "".join(f"{reason}; " for reason in _lacking(spec, outcomes))
     cure = f"`tenure train churn --definition {good[0]}`" if good else "import more history"
+    few = "" if _learnable(left, spec) else "too few leave: "
     last = left[left[AS_OF] == left[AS_OF].max()]["churn"].sum()
     return (
-        f"churn by {spec.definition} cannot be learned from this bank: too few leave, "
-        f"{left.churn.sum():.0f} of {len(left):,} rows within {spec.horizon_days} days, "
+        f"churn by {spec.definition} cannot be learned from this bank: {missing}"
+        f"{few}{left.churn.sum():.0f} of {len(left):,} rows leave within {spec.horizon_days} days, "
         f"{last:.0f} of them in the test snapshot, "
         f"where at least {spec.gates.min_positives} are needed; "
         f"derivable here: {', '.join(good) or 'none'}; cure: {cure}"

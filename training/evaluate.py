@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.vocabulary import AS_OF, CUSTOMER_ID
 from training.artifact import HeadKind, Matrix, Model
+from training.baselines import CARRIED_ON, RETAINED, plain_amounts
 from training.datasets import TrainingSet
 from training.fit import TOTAL
 from training.measures import (
@@ -44,6 +44,10 @@ class HeadResult:
         Shape (n,): outcomes, and probabilities or amounts in the reporting currency.
     lone_feature
         The feature that alone discriminates best; empty for amounts.
+    rows
+        Shape (n,): which of the split's test rows these are.
+    baselines
+        For the sum of the value model's parts: what plain methods answer, by name, each of shape (n,).
     """
 
     name: str
@@ -52,6 +56,8 @@ class HeadResult:
     actual: Matrix
     predicted: Matrix
     lone_feature: str = ""
+    rows: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, dtype=np.intp))
+    baselines: Mapping[str, Matrix] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,7 @@ def _probability(name: str, test: pd.DataFrame, answer: Matrix, lone: "_LoneFeat
         "observed_to_expected": float(actual.sum() / p.sum()) if p.sum() else math.nan,
         "lone_auc": lone_auc,
     }
-    return HeadResult(name, "probability", _finite(metrics), actual, p, feature)
+    return HeadResult(name, "probability", _finite(metrics), actual, p, feature, rows=np.flatnonzero(known))
 
 
 def _amounts(
@@ -115,24 +121,35 @@ def _amounts(
     test = training_set.frame.iloc[split.test]
     parts = [head.name for head in model.heads if head.kind == "amount"]
     answers = {**answers, TOTAL: np.sum([answers[part] for part in parts], axis=0)}
-    carried = _carried_on(training_set.frame, split)
     known = np.isfinite(test[TOTAL].to_numpy(dtype=np.float64))
     results = []
     for name in (*parts, TOTAL):
         actual, predicted = test[name].to_numpy(dtype=np.float64)[known], answers[name][known]
         metrics = _amount_measures(actual, predicted)
+        plain: dict[str, Matrix] = {}
         if name == TOTAL:
             low, high = answers["p10"][known], answers["p90"][known]
-            baseline = _amount_measures(actual, carried[known])
+            plain = {n: a[known] for n, a in plain_amounts(training_set.frame, split, TOTAL).items()}
             metrics |= {
                 "coverage": float(np.mean((low <= actual) & (actual <= high))),
                 "below_p10": float(np.mean(actual < low)),
                 "above_p90": float(np.mean(actual > high)),
-                "carried_on_gini": baseline["gini"],
-                "carried_on_mae_share": baseline["mae_share"],
+                **_beside("carried_on", actual, plain[CARRIED_ON]),
+                **_beside("average_retention", actual, plain[RETAINED]),
             }
-        results.append(HeadResult(name, "amount", _finite(metrics), actual, predicted))
+        results.append(
+            HeadResult(
+                *(name, "amount", _finite(metrics), actual, predicted),
+                rows=np.flatnonzero(known),
+                baselines=plain,
+            )
+        )
     return results
+
+
+def _beside(prefix: str, actual: Matrix, amount: Matrix) -> dict[str, float]:
+    found = _amount_measures(actual, amount)
+    return {f"{prefix}_{name}": found[name] for name in ("gini", "mae_share", "bias")}
 
 
 def _amount_measures(actual: Matrix, predicted: Matrix) -> dict[str, float]:
@@ -150,18 +167,6 @@ def _amount_measures(actual: Matrix, predicted: Matrix) -> dict[str, float]:
         "calibration_slope_error": slope_error,
         "calibration_intercept": intercept,
     }
-
-
-def _carried_on(frame: pd.DataFrame, split: Split) -> Matrix:
-    """The baseline: what each test customer brought in the last period known by then, shape (n_test,).
-
-    Who was not there yet is given that period's mean.
-    """
-    learned = frame.iloc[np.concatenate([split.train, split.calibrate])]
-    last = learned[learned[AS_OF] == learned[AS_OF].max()].set_index(CUSTOMER_ID)[TOTAL]
-    before = frame[CUSTOMER_ID].iloc[split.test].map(last)
-    carried: Matrix = before.fillna(last.mean()).to_numpy(dtype=np.float64)
-    return carried
 
 
 class _LoneFeatures:

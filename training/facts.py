@@ -1,24 +1,83 @@
-"""A run as flat strings and numbers, which is all that a tracking server can hold."""
+"""A run as files, flat strings and numbers, which is all that a tracking server can hold."""
 
 import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.artifact import Model
-from training.lineage import code_version
+from training.artifact import Model, save_model
+from training.bundle import FACTS, RECIPE, SLICES
+from training.sealed import json_bytes
 
 if TYPE_CHECKING:
+    from training.champions import ModelVersion
     from training.evaluate import Evaluation
     from training.fit import Fitted
-    from training.specs import ModelSpec
+    from training.recipe import Recipe
+    from training.segments import Slices
 
-__all__ = ["flat", "nested", "params_of", "signature_of", "tags_of"]
+__all__ = ["AGAINST", "bundle_files", "flat", "nested", "params_of", "signature_of", "tags_of"]
+
+AGAINST = "champion/"
+"""Prefix of the champion's figures on the challenger's test rows."""
 
 
-def params_of(spec: "ModelSpec", fitted: "Fitted") -> dict[str, str]:
+def bundle_files(
+    recipe: "Recipe",
+    fitted: "Fitted",
+    evaluation: "Evaluation",
+    slices: "Slices",
+    plots: Path,
+    *,
+    against: "tuple[ModelVersion, Evaluation] | None",
+    who: str,
+) -> dict[str, bytes]:
+    """Everything that the tracking server is to hold of a run: relative path -> bytes.
+
+    Parameters
+    ----------
+    plots
+        Folder of figures and pages.
+    against
+        The champion, and its evaluation on the same test rows; None if there is nothing to
+        compare with.
+    who
+        Who trained; empty if nobody is named.
+    """
+    numbers, tags = flat(evaluation.metrics), tags_of(recipe, fitted, evaluation)
+    tags |= {"champion_version": str(against[0].version) if against else "", "trained_by": who}
+    if against:
+        numbers |= flat(against[1].metrics, AGAINST)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "model"
+        sha256 = save_model(folder, fitted.model)
+        files = {f"model/{name}": content for name, content in _files(folder).items()}
+    files |= {f"plots/{name}": content for name, content in _files(plots).items()}
+    facts = {
+        "name": recipe.spec.name,
+        "definition": recipe.spec.definition,
+        "model_sha256": sha256,
+        "params": params_of(recipe, fitted),
+        "metrics": numbers,
+        "tags": tags,
+    }
+    return files | {
+        FACTS: json_bytes(facts),
+        RECIPE: json_bytes(recipe.to_json()),
+        SLICES: json_bytes(slices),
+        "signature.json": json_bytes(signature_of(fitted.model)),
+    }
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+def params_of(recipe: "Recipe", fitted: "Fitted") -> dict[str, str]:
     """What a run was asked to do and on how much: parameter -> text."""
-    training = fitted.model.training
+    spec, training = recipe.spec, fitted.model.training
     return {
         "definition": spec.definition,
         "horizon_days": str(spec.horizon_days),
@@ -35,16 +94,17 @@ def params_of(spec: "ModelSpec", fitted: "Fitted") -> dict[str, str]:
     }
 
 
-def tags_of(fitted: "Fitted", evaluation: "Evaluation") -> dict[str, str]:
+def tags_of(recipe: "Recipe", fitted: "Fitted", evaluation: "Evaluation") -> dict[str, str]:
     """Which data and which code made the model, and the strongest single feature of each head."""
     training = fitted.model.training
     return {
         "data_fingerprint": training["fingerprint"],
+        "generation": recipe.origin.generation if recipe.origin else "",
         "lightgbm": training["lightgbm"],
         **{
             f"lone_feature.{head.name}": head.lone_feature for head in evaluation.heads if head.lone_feature
         },
-        **code_version(Path(__file__).parents[1]),
+        **recipe.code,
     }
 
 

@@ -1,6 +1,14 @@
-"""From a training set to a calibrated model: pure, and the same bytes for the same rows and seed."""
+"""From a training set to a calibrated model: pure, and the same bytes for the same rows and seed.
 
-from collections.abc import Callable
+Rare outcomes are neither resampled nor weighted: both leave the order of customers about as it is and
+spoil the probabilities, which everything after the model multiplies by money. `training.tune` may
+choose `scale_pos_weight` where it helps on later folds; the calibration then takes its bias out again.
+
+Words become codes in the order of the contract's levels; a word that training never saw takes the
+missing value's path (`training.contract`).
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,12 +17,12 @@ import numpy as np
 import pandas as pd
 
 from features.errors import RefusedError
-from features.families.base import Field
 from features.vocabulary import AS_OF, CUSTOMER_ID
 from training.artifact import Head, HeadKind, Matrix, Model
+from training.bins import binned, deterministic, eligible, learned_columns
 from training.calibrate import conformal_shift, mean_shift, platt
-from training.contract import Feature
 from training.datasets import TrainingSet
+from training.monotone import KNOWN_SIGNS, constraints
 from training.specs import ModelSpec
 from training.split import Split
 
@@ -22,6 +30,9 @@ __all__ = ["TOTAL", "FitLog", "Fitted", "fit"]
 
 TOTAL = "value"
 """The label that the value model's parts add up to."""
+
+_MOMENTS = 1000
+"""Most moments that a model lists one by one."""
 
 _QUANTILES = {"p10": 0.1, "p90": 0.9}
 
@@ -67,6 +78,7 @@ def fit(
     threads: int,
     seed: int,
     tell: Callable[[str], None],
+    signs: Mapping[str, int] | None = None,
 ) -> Fitted:
     """Fit and calibrate every head of a model.
 
@@ -76,15 +88,21 @@ def fit(
         The reporting currency, recorded in the model.
     threads
         Threads for LightGBM; they change the time, never a byte of the result.
+    signs
+        Feature -> 1 or -1, which way it must move the answer; by default what the bank knows of
+        the model (`training.monotone`). The 10th and 90th percentile and the parts of a value
+        are held to them as well.
 
     Raises
     ------
+    InputError
+        If a feature of words is given a sign.
     RefusedError
         If churn, a part of value, or every product has too few positives to learn from. A
         single product with too few is left out, and the log says why.
     """
     frame = training_set.frame
-    features = tuple(_feature(f, frame[f.name].iloc[split.train]) for f in training_set.fields)
+    features, columns = learned_columns(training_set, split.train)
     contract = Model(
         name=spec.name,
         definition=spec.definition,
@@ -95,9 +113,11 @@ def fit(
         heads=(),
         training=_lineage(spec, training_set, split, seed),
     )
-    matrix = contract.matrix(frame)
-    params = {**spec.params, **_deterministic(threads, seed)}
-    data = _binned(matrix[split.train], features, params)
+    known = KNOWN_SIGNS.get(spec.name, {}) if signs is None else signs
+    params = {**spec.params, **constraints(features, known), **deterministic(threads, seed)}
+    data = binned(columns, features, params)
+    del columns  # as large as the training rows, and the bins say all that is needed of it
+    held_out = contract.matrix(frame.iloc[split.calibrate])
     log, heads = FitLog(), []
     for task in _tasks(spec, training_set):
         if reason := _too_few(spec, task, split):
@@ -106,8 +126,8 @@ def fit(
             continue
         tell(f"{spec.name}: fitting '{task.name}'")
         learned = task.target[split.train]
-        booster = lightgbm.train({**params, **_objective(task)}, _eligible(data, learned))
-        heads.append(_calibrated(task, booster, matrix[split.calibrate], task.target[split.calibrate]))
+        booster = lightgbm.train({**params, **_objective(task)}, eligible(data, learned))
+        heads.append(_calibrated(task, booster, held_out, task.target[split.calibrate]))
         log.rows[task.name] = int(np.isfinite(learned).sum())
         log.positives[task.name] = _positives(task, learned)
     if not heads or (log.refused and spec.name != "propensity"):
@@ -116,30 +136,29 @@ def fit(
     return Fitted(replace(contract, heads=tuple(heads)), log)
 
 
-def _feature(declared: Field, values: "pd.Series[Any]") -> Feature:
-    known = values.dropna()
-    if declared.dtype == "string":
-        levels, typical = tuple(sorted(str(v) for v in known.unique())), None
-    else:
-        levels, typical = None, (float(known.median()) if len(known) else None)
-    told = (declared.label, declared.unit, declared.protected)
-    return Feature(declared.name, declared.dtype, levels, typical, *told, gaps=len(known) < len(values))
-
-
 def _lineage(spec: ModelSpec, training_set: TrainingSet, split: Split, seed: int) -> dict[str, Any]:
-    frame = training_set.frame
-    learned, test = frame.iloc[split.train], frame.iloc[split.test]
+    keys = training_set.frame[[AS_OF, CUSTOMER_ID]]
+    learned, test = keys.iloc[split.train], keys.iloc[split.test]
     return {
         "fingerprint": training_set.fingerprint,
-        "snapshots": [moment.isoformat() for moment in sorted(learned[AS_OF].unique())],
-        "test_snapshots": [moment.isoformat() for moment in sorted(test[AS_OF].unique())],
+        "snapshots": _moments(learned[AS_OF]),
+        "test_snapshots": _moments(test[AS_OF]),
         "rows": len(split.train),
         "calibration_rows": len(split.calibrate),
         "customers": int(learned[CUSTOMER_ID].nunique()),
         "seed": seed,
+        "survival": list(training_set.survival),
         "params": dict(spec.params),
         "lightgbm": lightgbm.__version__,
     }
+
+
+def _moments(times: "pd.Series[Any]") -> list[str]:
+    """Every moment, or of a table without snapshots, where each row may have its own, the ends."""
+    moments = times.drop_duplicates().sort_values()
+    if len(moments) > _MOMENTS:
+        moments = moments.iloc[:: len(moments) - 1]
+    return [moment.isoformat() for moment in moments]
 
 
 def _tasks(spec: ModelSpec, training_set: TrainingSet) -> list[_Task]:
@@ -171,39 +190,12 @@ def _too_few(spec: ModelSpec, task: _Task, split: Split) -> str:
     return ""
 
 
-def _binned(matrix: Matrix, features: tuple[Feature, ...], params: dict[str, Any]) -> lightgbm.Dataset:
-    """The training rows as LightGBM's bins, once for all heads; labels follow head by head."""
-    return lightgbm.Dataset(
-        matrix,
-        np.zeros(len(matrix)),
-        feature_name=[f.name for f in features],
-        categorical_feature=[i for i, f in enumerate(features) if f.levels is not None],
-        params=params,
-    ).construct()
-
-
-def _eligible(data: lightgbm.Dataset, target: Matrix) -> lightgbm.Dataset:
-    rows = np.flatnonzero(np.isfinite(target))
-    # Constructed before the labels are set: a lazy subset takes its parent's labels later.
-    return data.subset(rows).construct().set_label(target[rows])
-
-
 def _objective(task: _Task) -> dict[str, Any]:
     if task.kind == "probability":
         return {"objective": "binary"}
     if task.kind == "amount":
         return {"objective": "regression"}
     return {"objective": "quantile", "alpha": _QUANTILES[task.name]}
-
-
-def _deterministic(threads: int, seed: int) -> dict[str, Any]:
-    return {
-        "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": threads,
-        "seed": seed,
-        "verbosity": -1,
-    }
 
 
 def _calibrated(task: _Task, booster: lightgbm.Booster, matrix: Matrix, target: Matrix) -> Head:

@@ -16,9 +16,11 @@ __all__ = [
     "average_precision",
     "calibration_error",
     "calibration_line",
+    "delong",
     "lift",
     "normalised_gini",
     "ols_line",
+    "ranked_hits",
     "spearman",
     "top_share",
 ]
@@ -36,6 +38,34 @@ def auc(actual: _Array, score: _Array) -> float:
         return float("nan")
     ranks = float(rankdata(score)[actual > 0].sum())
     return (ranks - positives * (positives + 1) / 2) / (positives * negatives)
+
+
+def delong(actual: _Array, scores: _Array) -> tuple[_Array, _Array]:
+    """AUC of several scores on the same rows, and their covariance, which holds what they share.
+
+    DeLong, DeLong, Clarke-Pearson (1988), by midranks (Sun, Xu 2014).
+
+    Parameters
+    ----------
+    scores
+        Shape (n_scores, n).
+
+    Returns
+    -------
+    aucs, covariance
+        Shapes (n_scores,) and (n_scores, n_scores); NaN with fewer than two rows of either outcome.
+    """
+    hit = actual > 0
+    positives, negatives = int(hit.sum()), int((~hit).sum())
+    if min(positives, negatives) < 2:
+        return np.full(len(scores), np.nan), np.full((len(scores), len(scores)), np.nan)
+    above, below = [], []
+    for score in scores:
+        ranks = rankdata(score)
+        above.append((ranks[hit] - rankdata(score[hit])) / negatives)
+        below.append(1 - (ranks[~hit] - rankdata(score[~hit])) / positives)
+    covariance = np.atleast_2d(np.cov(above)) / positives + np.atleast_2d(np.cov(below)) / negatives
+    return np.mean(above, axis=1), covariance
 
 
 def average_precision(actual: _Array, score: _Array) -> float:
@@ -111,6 +141,31 @@ def top_share(actual: _Array, predicted: _Array, share: float = 0.1) -> float:
     top = np.argsort(-predicted, kind="stable")[: max(1, round(len(predicted) * share))]
     total = float(actual.sum())
     return float(actual[top].sum()) / total if total else float("nan")
+
+
+def ranked_hits(added: _Array, score: _Array, k: int) -> tuple[_Array, _Array]:
+    """How high the products that customers added were ranked, for customers who added any.
+
+    Parameters
+    ----------
+    added, score
+        Shape (n, products): 1 where a product was added, and the score that ranks it; NaN in either
+        where the customer could not have it.
+
+    Returns
+    -------
+    average_precision, hit
+        Shape (customers who added, ): AP@k, the convention of MAP@7 contests (divided by what could be
+        found, min(added, k)); and 1 where any of the first k was added.
+    """
+    known = np.isfinite(added) & np.isfinite(score)
+    order = np.argsort(-np.where(known, score, -np.inf), axis=1, kind="stable")[:, :k]
+    hits = np.where(known, added, 0.0)
+    total = hits.sum(axis=1)
+    found = np.take_along_axis(hits, order, axis=1)[total > 0]
+    precision = np.cumsum(found, axis=1) / np.arange(1, found.shape[1] + 1)
+    possible = np.minimum(total[total > 0], k)
+    return (precision * found).sum(axis=1) / possible, (found.sum(axis=1) > 0).astype(np.float64)
 
 
 def _rank_covariance(actual: _Array, score: _Array) -> float:

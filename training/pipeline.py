@@ -1,26 +1,35 @@
-"""Training from end to end, and promotion: the composition of the modules beside it."""
+"""Training from end to end: the composition of the modules beside it."""
 
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 from features.catalogue import load_catalogue
-from features.errors import CorruptError, InputError, NotReadyError, RefusedError
+from features.errors import CorruptError, InputError, NotReadyError
 from features.home import Home
 from features.settings import Settings
+from features.snapshots import current_generation
+from training.bundle import Bundle, discard, keep, open_bundle
 from training.champions import ModelVersion
 from training.datasets import TrainingSet, training_set
 from training.evaluate import Evaluation, Metrics, evaluate
+from training.facts import bundle_files
 from training.fit import Fitted, fit
 from training.gates import Verdict, failing, judge
+from training.page import write_page
+from training.recipe import Origin, recipe_of
 from training.registry import Registry
 from training.report import draw
+from training.segments import slices_of
+from training.sound import check_sound
 from training.specs import ModelSpec, spec_for
 from training.split import Split, out_of_time
+from training.staleness import age_days
+from training.trained_page import trained_page
+from training.tune import Budget, tune
 
-__all__ = ["TrainResult", "promote", "train", "train_on"]
+__all__ = ["TrainResult", "fit_passing", "log_pending", "train", "train_on"]
 
 Tell = Callable[[str], None]
 
@@ -30,7 +39,7 @@ class TrainResult:
     """A registered challenger.
 
     verdict
-        What the gates say of it now; `promote` asks them again.
+        What the gates say of it now; `training.promotion` asks them again.
     refused
         Products without a model, name -> reason.
     """
@@ -49,6 +58,8 @@ def train(
     seed: int,
     tell: Tell,
     definition: str | None = None,
+    who: str = "",
+    budget: Budget | None = None,
 ) -> TrainResult:
     """Train one model family on the current feature generation and register it as challenger.
 
@@ -56,11 +67,28 @@ def train(
     ------
     RefusedError
         If history is too short, or there is too little to learn from.
+    NotReadyError
+        If another generation took the place of the current one meanwhile, or MLflow cannot be used:
+        then the message says where the finished model is kept.
     """
-    spec = spec_for(name, definition)
+    spec, generation = spec_for(name, definition), current_generation(home)
     currency = load_catalogue(home.catalogue).currency
+    origin = Origin(generation.name, home.catalogue.read_text(encoding="utf-8"))
     examples = training_set(home, spec, settings, tell)
-    return train_on(home, spec, examples, currency=currency, threads=settings.threads, seed=seed, tell=tell)
+    if current_generation(home) != generation:
+        raise NotReadyError(
+            f"{home.offline}: the features were built anew meanwhile; cure: run `tenure train {name}` again"
+        )
+    return train_on(
+        *(home, spec, examples),
+        currency=currency,
+        threads=settings.threads,
+        seed=seed,
+        tell=tell,
+        origin=origin,
+        who=who,
+        budget=budget,
+    )
 
 
 def train_on(
@@ -72,51 +100,67 @@ def train_on(
     threads: int,
     seed: int,
     tell: Tell,
+    origin: Origin | None = None,
+    who: str = "",
+    budget: Budget | None = None,
 ) -> TrainResult:
-    """Split, fit, evaluate, compare with the champion, draw and register."""
+    """Train on given examples, measure out of time beside the champion, and register.
+
+    The finished run is kept whole below `<home>/artifacts/pending` until MLflow has it.
+
+    Parameters
+    ----------
+    origin
+        What the examples were joined from; without it a run cannot be reproduced.
+    who
+        Who trains, for the rule that another must promote.
+    budget
+        How much to tune first; the recipe keeps what was chosen. None: not at all.
+    """
+    present = current_generation(home).as_of if origin else None
+    check_sound(spec, examples, present, tell)
     split = out_of_time(examples.frame, spec)
-    fitted = fit(spec, examples, split, currency=currency, threads=threads, seed=seed, tell=tell)
-    tell(f"{spec.name}: evaluating on the last mature snapshot")
-    fitted, evaluation = _passing(spec, fitted, evaluate(fitted.model, examples, split), tell)
+    if budget is not None:
+        found = tune(spec, examples, split, budget=budget, seed=seed, threads=threads, tell=tell)
+        spec = replace(spec, params=found.params)
+    fitted, evaluation = fit_passing(
+        spec, examples, split, currency=currency, threads=threads, seed=seed, tell=tell
+    )
+    slices = slices_of(evaluation, examples.frame.iloc[split.test])
     registry = Registry(home)
     against = _champion(registry, spec, examples, split, tell)
+    recipe = recipe_of(spec, origin, currency=currency, seed=seed, fingerprint=examples.fingerprint)
     with tempfile.TemporaryDirectory() as plots:
         draw(evaluation, fitted.model, Path(plots))
-        version = registry.log(spec, fitted, evaluation, Path(plots), against)
+        page = trained_page(registry, fitted, examples, split, evaluation, against)
+        (Path(plots) / "page.html").write_text(page, encoding="utf-8")
+        files = bundle_files(recipe, fitted, evaluation, slices, Path(plots), against=against, who=who)
+    version = _log(registry, keep(home, files))
+    write_page(home, spec.name, str(version.version), page)
     tell(f"{spec.name}: registered version {version.version} as challenger")
-    verdict = judge(spec, evaluation.metrics, against[1].metrics if against else None)
+    theirs = against[1].metrics if against else None
+    age = age_days(spec, fitted.model, present)
+    verdict = judge(spec, evaluation.metrics, theirs, slices=slices, age_days=age)
     return TrainResult(version, evaluation.metrics, verdict, fitted.log.refused)
 
 
-def promote(home: Home, name: str, *, who: str, at: datetime, tell: Tell) -> tuple[ModelVersion, Verdict]:
-    """Make the challenger the champion if its stored metrics pass the gates.
-
-    Raises
-    ------
-    NotReadyError
-        If nothing was trained.
-    RefusedError
-        With every reason that speaks against it.
-    """
-    registry = Registry(home)
-    challenger = registry.challenger(name)
-    measured, theirs = registry.against(challenger)
-    if (present := _number(registry, name)) not in (measured, challenger.version):
-        raise RefusedError(
-            f"{name}/{challenger.version} was measured against champion {measured or 'none'}, "
-            f"now it is {present or 'none'}; cure: run `tenure train {name}` again"
-        )
-    verdict = judge(spec_for(name), registry.metrics(challenger), theirs)
-    champion = registry.promote(challenger, verdict, who=who, at=at)
-    tell(f"{name}: version {champion.version} is the champion")
-    return champion, verdict
-
-
-def _passing(
-    spec: ModelSpec, fitted: Fitted, evaluation: Evaluation, tell: Tell
+def fit_passing(
+    spec: ModelSpec,
+    examples: TrainingSet,
+    split: Split,
+    *,
+    currency: str,
+    threads: int,
+    seed: int,
+    tell: Tell,
 ) -> tuple[Fitted, Evaluation]:
-    """Without the products that miss a bound: one weak product must not hold back the others."""
-    missed = failing(spec, evaluation.metrics) if spec.name == "propensity" else {}
+    """Fit and measure; products that miss a bound are left out, so that they hold back no other."""
+    fitted = fit(spec, examples, split, currency=currency, threads=threads, seed=seed, tell=tell)
+    evaluation = evaluate(fitted.model, examples, split)
+    if spec.name != "propensity":
+        return fitted, evaluation
+    slices = slices_of(evaluation, examples.frame.iloc[split.test])
+    missed = failing(spec, evaluation.metrics, slices)
     kept = tuple(head for head in fitted.model.heads if head.name not in missed)
     if not missed or not kept:
         return fitted, evaluation
@@ -127,13 +171,42 @@ def _passing(
     return Fitted(model, log), Evaluation(tuple(h for h in evaluation.heads if h.name not in missed))
 
 
+def log_pending(home: Home, folder: Path) -> ModelVersion:
+    """Log a bundle that MLflow could not take when it was trained; doing it twice changes nothing.
+
+    Raises
+    ------
+    NotReadyError
+        If MLflow still cannot be used; the bundle stays.
+    CorruptError, InputError
+        If it is not a finished run as it was written.
+    """
+    registry = Registry(home)
+    if not folder.is_dir() and (found := registry.logged(folder.name)):
+        return found
+    return _log(registry, open_bundle(folder), once=True)
+
+
+def _log(registry: Registry, bundle: Bundle, *, once: bool = False) -> ModelVersion:
+    """Log a bundle and drop it; `once` finds the version that it has become earlier."""
+    try:
+        version = (registry.logged(bundle.sha256) if once else None) or registry.log(bundle)
+    except NotReadyError as error:
+        raise NotReadyError(
+            f"{error}; the finished model is kept: log it with `tenure models log {bundle.folder}`"
+        ) from error
+    discard(bundle)
+    return version
+
+
 def _champion(
     registry: Registry, spec: ModelSpec, examples: TrainingSet, split: Split, tell: Tell
 ) -> tuple[ModelVersion, Evaluation] | None:
     """The champion measured on the challenger's test rows: figures of two periods do not compare."""
-    if _number(registry, spec.name) is None:
+    try:
+        version = registry.champion(spec.name)
+    except NotReadyError:
         return None
-    version = registry.champion(spec.name)
     try:
         model = registry.load(version)
         if model.definition == spec.definition:
@@ -143,10 +216,3 @@ def _champion(
         # A broken champion is the very reason to train again, so it must not be in the way.
         tell(f"{spec.name}: the champion cannot be measured, so the two are not compared: {error}")
     return version, Evaluation(())
-
-
-def _number(registry: Registry, name: str) -> int | None:
-    try:
-        return registry.champion(name).version
-    except NotReadyError:
-        return None

@@ -5,94 +5,94 @@ which version is the champion. Artifacts are found by run below this home, so a 
 """
 
 import logging
-import tempfile
+import re
+import shutil
+import sqlite3
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from features.errors import NotReadyError, RefusedError
+from features.errors import InputError, NotReadyError, RefusedError
 from features.home import Home, write_whole
-from training.artifact import Model, load_model, save_model
+from training.artifact import Model, load_model
+from training.bundle import FACTS, Bundle
 from training.champions import Champions, ModelVersion, locked
-from training.facts import flat, nested, params_of, signature_of, tags_of
+from training.facts import AGAINST, nested
+from training.probe import probe
 
 if TYPE_CHECKING:
-    from training.evaluate import Evaluation
-    from training.fit import Fitted
     from training.gates import Verdict
-    from training.specs import ModelSpec
 
 __all__ = ["ModelVersion", "Registry"]
 
 _CHALLENGER, _CHAMPION, _PREVIOUS = "challenger", "champion", "previous"
-_AGAINST = "champion/"
+_CURE = "cure: free it, or restore it from a backup; champions go on serving without it"
 
 
 class Registry:
-    """The models of one home; making one touches nothing on disk."""
+    """The models of one home; making one touches nothing on disk.
+
+    Every method that asks MLflow raises NotReadyError if its database cannot be used.
+    """
 
     def __init__(self, home: Home) -> None:
         self._home = home
         self._champions = Champions(home)
 
-    def log(
-        self,
-        spec: "ModelSpec",
-        fitted: "Fitted",
-        evaluation: "Evaluation",
-        plots: Path,
-        against: "tuple[ModelVersion, Evaluation] | None",
-    ) -> ModelVersion:
-        """Record a run and register its artifact as the challenger.
-
-        Parameters
-        ----------
-        plots
-            Folder of figures.
-        against
-            The champion, and its evaluation on the same test rows; None if there is nothing to
-            compare with.
+    def log(self, bundle: Bundle) -> ModelVersion:
+        """Record a finished run and register its artifact as the challenger.
 
         The version is made last, in one transaction with its hash, after the stored files were
         read back and verified: a kill before leaves a run without a version, never half a version.
+        The challenger itself, logged once more, is not registered twice.
         """
-        with locked(self._home, "registry"), tempfile.TemporaryDirectory() as scratch:
-            client = self._client()
-            folder = Path(scratch) / "model"
-            sha256 = save_model(folder, fitted.model)
-            experiment = self._experiment(client, spec.name)
-            run = client.create_run(experiment, run_name=f"{spec.name} {spec.definition}")
+        facts = bundle.facts
+        name, sha256 = facts["name"], facts["model_sha256"]
+        with locked(self._home, "registry"), self._reached() as client:
+            last = _found(client, f"name='{name}'")[-1:]
+            if last and last[0].tags.get("bundle") == bundle.sha256:
+                return _version(last[0], (_CHALLENGER,))
+            experiment = self._experiment(client, name)
+            run = client.create_run(experiment, run_name=f"{name} {facts['definition']}")
             run_id = run.info.run_id
-            numbers, tags = flat(evaluation.metrics), tags_of(fitted, evaluation)
-            tags["champion_version"] = str(against[0].version) if against else ""
-            if against:
-                numbers |= flat(against[1].metrics, _AGAINST)
-            _log_facts(client, run, params_of(spec, fitted), numbers, tags)
-            client.log_dict(run_id, signature_of(fitted.model), "signature.json")
-            client.log_artifacts(run_id, str(plots), "plots")
-            client.log_artifacts(run_id, str(folder), "model")
+            _log_facts(client, run, facts)
+            client.log_artifacts(run_id, str(bundle.folder))
             load_model(self._champions.folder(run_id), sha256)
             client.set_terminated(run_id)
-            return self._register(client, spec, run, sha256)
+            if not client.search_registered_models(f"name='{name}'"):
+                client.create_registered_model(name)
+            made = client.create_model_version(
+                name,
+                source=f"{run.info.artifact_uri}/model",
+                run_id=run_id,
+                tags={"sha256": sha256, "definition": facts["definition"], "bundle": bundle.sha256},
+            )
+            client.set_registered_model_alias(name, _CHALLENGER, str(made.version))
+            return _version(made, (_CHALLENGER,))
+
+    def logged(self, bundle_sha256: str) -> ModelVersion | None:
+        """The version that a bundle has become, if it was logged."""
+        if not self._home.mlflow_db.is_file() or not re.fullmatch("[0-9a-f]{64}", bundle_sha256):
+            return None
+        with self._reached() as client:
+            found = _found(client, f"tags.bundle='{bundle_sha256}'")
+        return _version(found[0]) if found else None
 
     def versions(self, name: str) -> tuple[ModelVersion, ...]:
         """Every registered version of a model, oldest first."""
         if not self._home.mlflow_db.is_file():
             return ()
-        client = self._client()
-        found = client.search_model_versions(f"name='{name}'")
-        if not found:
-            return ()
+        with self._reached() as client:
+            found = _found(client, f"name='{name}'")
         stack = [v.version for v in self._champions.stack(name)[::-1]]
         # The last version is the challenger even if a kill came before its alias was set.
-        held = {_CHALLENGER: max(int(v.version) for v in found)}
+        held = {_CHALLENGER: int(found[-1].version)} if found else {}
         held |= dict(zip((_CHAMPION, _PREVIOUS), stack, strict=False))
         return tuple(
-            ModelVersion(
-                name, n, v.run_id, v.tags["sha256"], tuple(sorted(a for a in held if held[a] == n))
-            )
-            for n, v in sorted((int(v.version), v) for v in found)
+            _version(v, tuple(sorted(a for a in held if held[a] == int(v.version)))) for v in found
         )
 
     def challenger(self, name: str) -> ModelVersion:
@@ -112,74 +112,56 @@ class Registry:
 
     def metrics(self, version: ModelVersion) -> dict[str, dict[str, float]]:
         """Head -> measure -> number, as stored with the run."""
-        return nested(self._client().get_run(version.run_id).data.metrics)
+        return nested(self._champions.record(version.run_id, FACTS)["metrics"])
 
     def against(self, version: ModelVersion) -> tuple[int | None, dict[str, dict[str, float]]]:
-        """Which champion a version was measured against (None: none), and that one's metrics on
-        the same test rows."""
-        data = self._client().get_run(version.run_id).data
-        number = data.tags["champion_version"]
-        return (int(number) if number else None), nested(data.metrics, _AGAINST)
+        """Which champion a version was measured against (None: none), and its metrics on the same rows."""
+        facts = self._champions.record(version.run_id, FACTS)
+        number = facts["tags"]["champion_version"]
+        return (int(number) if number else None), nested(facts["metrics"], AGAINST)
 
     def promote(self, version: ModelVersion, verdict: "Verdict", *, who: str, at: datetime) -> ModelVersion:
-        """Make a version the champion, and write down who did it, when and for what reasons.
-
-        Raises
-        ------
-        RefusedError
-            If the verdict speaks against it, or it is the champion already.
-        """
-        if not verdict.promote:
-            reasons = "; ".join(verdict.reasons)
-            raise RefusedError(f"{version.name}/{version.version} is not promoted: {reasons}")
+        """Make a version the champion (`Champions.promote`), and show it in MLflow."""
         with locked(self._home, "registry"):
-            stack = self._champions.stack(version.name)
-            if stack and stack[-1].version == version.version:
-                raise RefusedError(f"{version.name}/{version.version} is the champion already")
-            self._champions.move("promote", version, verdict.reasons, who=who, at=at)
+            self._champions.promote(version, verdict.promote, verdict.reasons, who=who, at=at)
             self._mirror(version.name)
         return self.champion(version.name)
 
     def rollback(self, name: str, *, who: str, at: datetime) -> ModelVersion:
-        """Bring back the champion before the present one.
-
-        Raises
-        ------
-        RefusedError
-            If there is none before it.
-        CorruptError
-            If its files are not as written; the champion stays.
-        """
+        """Bring back the champion before the present one (`Champions.rollback`); MLflow may be down."""
         with locked(self._home, "registry"):
-            stack = self._champions.stack(name)
-            if len(stack) < 2:
-                raise RefusedError(f"model '{name}': no earlier champion; cure: train again")
-            reasons = (f"rolled back from version {stack[-1].version}",)
-            self._champions.move("rollback", stack[-2], reasons, who=who, at=at)
+            self._champions.rollback(name, who=who, at=at)
             self._mirror(name)
         return self.champion(name)
 
-    def _mirror(self, name: str) -> None:
-        """Set MLflow's aliases to what the ledger says."""
-        client = self._client()
-        stack = self._champions.stack(name)
-        client.set_registered_model_alias(name, _CHAMPION, str(stack[-1].version))
-        if len(stack) > 1:
-            client.set_registered_model_alias(name, _PREVIOUS, str(stack[-2].version))
-        else:
-            client.delete_registered_model_alias(name, _PREVIOUS)
+    def delete(self, name: str, number: int) -> ModelVersion:
+        """Delete a version and its artifact; what was measured of its run stays.
 
-    def _register(self, client: Any, spec: "ModelSpec", run: Any, sha256: str) -> ModelVersion:
-        if not client.search_registered_models(f"name='{spec.name}'"):
-            client.create_registered_model(spec.name)
-        made = client.create_model_version(
-            spec.name,
-            source=f"{run.info.artifact_uri}/model",
-            run_id=run.info.run_id,
-            tags={"sha256": sha256, "definition": spec.definition},
-        )
-        client.set_registered_model_alias(spec.name, _CHALLENGER, str(made.version))
-        return ModelVersion(spec.name, int(made.version), run.info.run_id, sha256, (_CHALLENGER,))
+        RefusedError if it is in service or a rollback would bring it back, InputError if there is none.
+        """
+        with locked(self._home, "registry"):
+            version = next((v for v in self.versions(name) if v.version == number), None)
+            if version is None:
+                raise InputError(f"{name}/{number}: no such version; cure: one of `tenure models list`")
+            if number in (v.version for v in self._champions.stack(name)):
+                raise RefusedError(f"{name}/{number}: in service, or one rollback away; cure: keep it")
+            with self._reached() as client:
+                client.delete_model_version(name, str(number))
+            shutil.rmtree(self._champions.folder(version.run_id), ignore_errors=True)
+        return version
+
+    def _mirror(self, name: str) -> None:
+        """Set MLflow's aliases to what the ledger says; the ledger decides, so it may fail."""
+        stack = self._champions.stack(name)
+        try:
+            with self._reached() as client:
+                client.set_registered_model_alias(name, _CHAMPION, str(stack[-1].version))
+                if len(stack) > 1:
+                    client.set_registered_model_alias(name, _PREVIOUS, str(stack[-2].version))
+                else:
+                    client.delete_registered_model_alias(name, _PREVIOUS)
+        except NotReadyError as error:
+            logging.getLogger(__name__).warning("aliases are not shown in MLflow: %s", error)
 
     def _experiment(self, client: Any, name: str) -> str:
         """The experiment that writes into this home: a moved home must leave its old place alone."""
@@ -193,6 +175,21 @@ class Registry:
         )
         return experiment
 
+    @contextmanager
+    def _reached(self) -> Iterator[Any]:
+        """MLflow, or NotReadyError with the cause; the words of a driver only, never a row."""
+        from alembic.util import CommandError
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield self._client()
+        except (CommandError, MlflowException, OSError, SQLAlchemyError, sqlite3.Error) as error:
+            cause = str(error) if isinstance(error, sqlite3.Error) else type(error).__name__
+            raise NotReadyError(
+                f"{self._home.mlflow_db}: MLflow cannot be used ({cause}); {_CURE}"
+            ) from error
+
     def _client(self) -> Any:
         """MLflow on this home's database, which is made whole: half a migration never opens again."""
         path = self._home.mlflow_db.resolve()
@@ -201,7 +198,17 @@ class Registry:
                 if not path.is_file():
                     with write_whole(path) as part:
                         _make_database(part)
+        probe(path)
         return _connect(path)
+
+
+def _found(client: Any, where: str) -> list[Any]:
+    """Versions as MLflow has them, oldest first."""
+    return sorted(client.search_model_versions(where), key=lambda v: int(v.version))
+
+
+def _version(found: Any, aliases: tuple[str, ...] = ()) -> ModelVersion:
+    return ModelVersion(found.name, int(found.version), found.run_id, found.tags["sha256"], aliases)
 
 
 def _connect(path: Path) -> Any:
@@ -230,12 +237,13 @@ def _store() -> Any:
     return SqlAlchemyStore
 
 
-def _log_facts(client: Any, run: Any, params: Any, numbers: Any, tags: Any) -> None:
+def _log_facts(client: Any, run: Any, facts: Any) -> None:
     from mlflow.entities import Metric, Param, RunTag
 
+    at = run.info.start_time
     client.log_batch(
         run.info.run_id,
-        metrics=[Metric(name, number, run.info.start_time, 0) for name, number in numbers.items()],
-        params=[Param(name, value) for name, value in params.items()],
-        tags=[RunTag(name, value) for name, value in tags.items()],
+        metrics=[Metric(name, number, at, 0) for name, number in facts["metrics"].items()],
+        params=[Param(name, value) for name, value in facts["params"].items()],
+        tags=[RunTag(name, value) for name, value in facts["tags"].items()],
     )

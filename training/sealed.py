@@ -9,7 +9,7 @@ from typing import Any
 from features.errors import CorruptError
 from features.home import write_whole_folder
 
-__all__ = ["json_bytes", "read_sealed", "write_sealed"]
+__all__ = ["json_bytes", "manifest_of", "read_sealed", "write_sealed"]
 
 _MANIFEST = "manifest.json"
 _CURE = "cure: roll back to another version, or train again"
@@ -17,12 +17,17 @@ _CURE = "cure: roll back to another version, or train again"
 
 def write_sealed(folder: Path, files: Mapping[str, bytes]) -> str:
     """Write files (relative path -> bytes) and their manifest; return the manifest's SHA-256."""
-    manifest = json_bytes({"files": {name: _sha256(content) for name, content in files.items()}})
+    manifest = manifest_of(files)
     with write_whole_folder(folder) as part:
         for name, content in {**files, _MANIFEST: manifest}.items():
-            (part / name).parent.mkdir(exist_ok=True)
+            (part / name).parent.mkdir(parents=True, exist_ok=True)
             (part / name).write_bytes(content)
     return _sha256(manifest)
+
+
+def manifest_of(files: Mapping[str, bytes]) -> bytes:
+    """The manifest's bytes: each file's SHA-256 by its name."""
+    return json_bytes({"files": {name: _sha256(content) for name, content in files.items()}})
 
 
 def read_sealed(folder: Path, expected_sha256: str) -> dict[str, bytes]:

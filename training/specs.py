@@ -20,7 +20,7 @@ class Gates:
     max_auc
         Above this the model is taken for a leak, not for a success.
     slope
-        Range of the calibration slope.
+        Range of the calibration slope; missed only by more than two of its standard errors.
     coverage
         Range of the share of amounts that the test finds between P10 and P90.
     max_lone_auc
@@ -32,7 +32,7 @@ class Gates:
     min_positives: int = 30
     min_auc: float = 0.60
     max_auc: float = 0.99
-    slope: tuple[float, float] = (0.7, 1.4)
+    slope: tuple[float, float] = (0.9, 1.1)
     coverage: tuple[float, float] = (0.7, 0.9)
     max_lone_auc: float = 0.98
     max_loss: float = 0.01

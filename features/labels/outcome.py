@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import ibis.expr.types as ir
@@ -11,12 +12,15 @@ from features.compute import spine_of
 from features.history.cut import Cut, cut_history
 from features.vocabulary import AS_OF, CUSTOMER_ID
 
-__all__ = ["Outcome", "stamped"]
+__all__ = ["MONTH_DAYS", "Outcome", "stamped"]
+
+MONTH_DAYS = 30
+"""Days of one month of a horizon; the last month of a window may be shorter."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One snapshot and its outcome window; every cut is lazy.
+    """One snapshot and its outcome window; every cut is lazy, and made once.
 
     connection
         From `features.history.read.connect`.
@@ -44,14 +48,37 @@ class Outcome:
         """End of the window, excluded."""
         return self.opens + timedelta(days=self.horizon_days)
 
+    @property
+    def month_ends(self) -> tuple[datetime, ...]:
+        """Where the months of the window end; the last one ends where the window closes."""
+        days = range(MONTH_DAYS, self.horizon_days + MONTH_DAYS, MONTH_DAYS)
+        return tuple(min(self.opens + timedelta(days=d), self.closes) for d in days)
+
+    def matures(self, delay_days: int = 0) -> datetime:
+        """When the label may be used: the window is over, and what happened in it is reported."""
+        return self.closes + timedelta(days=delay_days)
+
+    def before(self) -> Cut:
+        """History before as_of, with the knowledge of as_of: what features saw."""
+        return self._cut(self.as_of, self.as_of)
+
     def at(self, moment: datetime) -> Cut:
         """History before `moment`, with the knowledge of `known`."""
-        return cut_history(self.connection, moment, self.known)
+        return self._cut(moment, self.known)
 
     def at_risk(self) -> ir.Table:
         """customer_id of those who were here at as_of and still are when the window opens."""
-        before = spine_of(cut_history(self.connection, self.as_of))
-        return before.semi_join(spine_of(self.at(self.opens)), CUSTOMER_ID)
+        return spine_of(self.before()).semi_join(spine_of(self.at(self.opens)), CUSTOMER_ID)
+
+    def _cut(self, moment: datetime, known: datetime) -> Cut:
+        if (moment, known) not in self._cuts:
+            self._cuts[moment, known] = cut_history(self.connection, moment, known)
+        return self._cuts[moment, known]
+
+    @cached_property
+    def _cuts(self) -> dict[tuple[datetime, datetime], Cut]:
+        # To write a cut down takes longer than a small bank's labels do.
+        return {}
 
 
 def stamped(frame: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """What a customer earned: realised margin over the window, by its parts."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import reduce
 from operator import add
 
@@ -9,11 +9,12 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from features.compute import join_customers
+from features.history.cut import Cut
 from features.history.levels import last_balances
 from features.labels.outcome import Outcome, stamped
 from features.vocabulary import CUSTOMER_ID, Catalogue
 
-__all__ = ["VALUE_PARTS", "value_labels"]
+__all__ = ["VALUE_PARTS", "realised", "value_labels"]
 
 VALUE_PARTS = ("interest_margin", "fees", "cost_to_serve", "expected_loss")
 _STEP_DAYS = 30
@@ -23,20 +24,32 @@ _CENTS = 100
 def value_labels(outcome: Outcome, catalogue: Catalogue) -> pd.DataFrame:
     """Realised margin of the window by its parts, in major units; costs and losses are negative.
 
+    Returns
+    -------
+    DataFrame
+        customer_id, as_of, the VALUE_PARTS, value (their sum); only customers at risk.
+    """
+    return stamped(
+        realised(outcome.at(outcome.closes), outcome.opens, outcome.at_risk(), catalogue), outcome
+    )
+
+
+def realised(cut: Cut, since: datetime, people: ir.Table, catalogue: Catalogue) -> pd.DataFrame:
+    """What `people` (customer_id) earned from `since` to the cut's end, in major units.
+
     Balances and holdings are read at the end of every 30-day step; a step earns 30/365 of the
     catalogue's yearly rates on the absolute balance, and one month of its flat amounts.
 
     Returns
     -------
     DataFrame
-        customer_id, as_of, the VALUE_PARTS, value (their sum).
+        customer_id, the VALUE_PARTS, value (their sum); one row each of `people`.
     """
-    at_risk = outcome.at_risk()
-    table = at_risk
+    table = people
     for part in (
-        _held(outcome, tuple(catalogue.products)),
-        _charges(outcome),
-        _contact_costs(outcome),
+        _held(cut, since, tuple(catalogue.products)),
+        _charges(cut, since),
+        _contact_costs(cut, since),
     ):
         table = join_customers(table, part)
     frame: pd.DataFrame = table.to_pandas()
@@ -52,16 +65,15 @@ def value_labels(outcome: Outcome, catalogue: Catalogue) -> pd.DataFrame:
     frame["cost_to_serve"] = -flat - frame.contact_cost / _CENTS
     frame["expected_loss"] = -sum(p.loss_rate * year * balance[p.name] for p in products)
     frame["value"] = frame[list(VALUE_PARTS)].sum(axis=1)
-    return stamped(frame[[CUSTOMER_ID, *VALUE_PARTS, "value"]], outcome)
+    return frame[[CUSTOMER_ID, *VALUE_PARTS, "value"]]
 
 
-def _held(outcome: Outcome, products: tuple[str, ...]) -> ir.Table:
+def _held(cut: Cut, since: datetime, products: tuple[str, ...]) -> ir.Table:
     """For each product: months_<p>, steps at whose end it was held; balance_<p>, the sum over the
     steps of the absolute balance in cents. Shared holdings count for their owner only."""
-    end = outcome.at(outcome.closes)
-    moments = tuple(outcome.closes - timedelta(days=d) for d in _steps(outcome))
-    level = last_balances(end.transactions, ("holding_id",), moments)
-    own = end.holdings.filter(end.holdings.role == "owner")
+    moments = tuple(cut.as_of - timedelta(days=d) for d in range(0, (cut.as_of - since).days, _STEP_DAYS))
+    level = last_balances(cut.transactions, ("holding_id",), moments)
+    own = cut.holdings.filter(cut.holdings.role == "owner")
     own = own.left_join(level, "holding_id").drop("holding_id_right")
     held = [
         (own.opened_at < moment) & (own.closed_at.isnull() | (own.closed_at >= moment))
@@ -77,20 +89,15 @@ def _held(outcome: Outcome, products: tuple[str, ...]) -> ir.Table:
     return own.group_by(CUSTOMER_ID).aggregate(**sums)
 
 
-def _steps(outcome: Outcome) -> tuple[int, ...]:
-    """Distances in days before the window's end at which its steps end."""
-    return tuple(range(0, outcome.horizon_days, _STEP_DAYS))
-
-
-def _charges(outcome: Outcome) -> ir.Table:
-    """Fees and penalties that the customer paid inside the window, positive cents."""
-    paid = outcome.at(outcome.closes).transactions
-    paid = paid.filter(paid.at >= ibis.literal(outcome.opens), paid.category.isin(["fee", "penalty"]))
+def _charges(cut: Cut, since: datetime) -> ir.Table:
+    """Fees and penalties that the customer paid, positive cents."""
+    paid = cut.transactions
+    paid = paid.filter(paid.at >= ibis.literal(since), paid.category.isin(["fee", "penalty"]))
     return paid.group_by(CUSTOMER_ID).aggregate(charges=-paid.amount_reporting.sum())
 
 
-def _contact_costs(outcome: Outcome) -> ir.Table:
-    """What contacts inside the window cost the bank, positive cents."""
-    met = outcome.at(outcome.closes).interactions
-    met = met.filter(met.at >= ibis.literal(outcome.opens))
+def _contact_costs(cut: Cut, since: datetime) -> ir.Table:
+    """What contacts cost the bank, positive cents."""
+    met = cut.interactions
+    met = met.filter(met.at >= ibis.literal(since))
     return met.group_by(CUSTOMER_ID).aggregate(contact_cost=met.cost.sum())

@@ -74,6 +74,7 @@ def _churn(scorer: Scorer, one: CustomerScores) -> Churn:
         definition=model.definition,
         horizon_days=model.horizon_days,
         probability=one.values["churn"],
+        survival=scorer.survival(one.values["churn"]),
         because=[Because(code=r.code, text=r.text, weight=r.weight) for r in one.because],
     )
 

@@ -31,11 +31,16 @@ class Because(_Strict):
 
 
 class Churn(_Strict):
-    """How likely the customer leaves within the horizon."""
+    """How likely the customer leaves within the horizon.
+
+    `survival` is the probability of being here still at the end of each month of it; empty where the
+    definition cannot tell the month.
+    """
 
     definition: str
     horizon_days: int
     probability: float
+    survival: list[float]
     because: list[Because]
 
 

@@ -10,6 +10,7 @@ from features.settings import quiet_environment
 from serving.cli.demo import demo
 from serving.cli.features import features
 from serving.cli.history import check, import_, simulate
+from serving.cli.labels import labels
 from serving.cli.lists import lists, outcomes
 from serving.cli.loop import advance
 from serving.cli.models import models, train
@@ -45,6 +46,7 @@ for _verb in (
     check,
     import_,
     features,
+    labels,
     train,
     models,
     monitor,

@@ -1,15 +1,18 @@
-"""Verbs on models: train, list, promote, roll back."""
+"""Verbs on models: train, list, promote, roll back, delete, log, reproduce."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from serving.cli.clock import now
 from serving.cli.console import Shell, on_home, table_text, who
+from serving.cli.tables import table_options, train_on_table, tuning_options
 
 if TYPE_CHECKING:
     from training.pipeline import TrainResult
+    from training.tune import Budget
 
 __all__ = ["NAMES", "models", "promote_model", "train", "train_model", "trained_text"]
 
@@ -18,18 +21,28 @@ _NAME = click.Choice(NAMES)
 
 
 @click.command()
-@click.argument("name", type=click.Choice((*NAMES, "all")))
-@click.option("--definition", help="Another definition of churn, such as closure.")
+@click.argument("name", required=False, type=click.Choice((*NAMES, "all")))
+@click.option("--definition", help="Another definition of churn; see `tenure labels list`.")
 @click.option("--seed", default=7, show_default=True)
+@tuning_options
+@table_options
 @on_home
-def train(shell: Shell, name: str, definition: str | None, seed: int) -> None:
-    """Train a model on the current features and register it as challenger."""
+def train(
+    shell: Shell, name: str | None, definition: str | None, seed: int, budget: "Budget | None", table: Any
+) -> None:
+    """Train a model on the current features and register it as challenger, or one on a --table."""
+    if (table is None) == (name is None):
+        raise click.UsageError("name a model, or give a --table")
+    if table is not None:
+        train_on_table(shell, table, seed=seed, budget=budget)
+        return
     if definition is not None and name != "churn":
         raise click.UsageError("--definition belongs to churn alone")
-    names = NAMES if name == "all" else (name,)
-    results = [train_model(shell, each, seed, definition) for each in names]
+    names = NAMES if name == "all" else (str(name),)
+    results = [train_model(shell, each, seed, definition, budget) for each in names]
     shell.result(
-        {r.version.name: {**asdict(r.version), **_judged(r)} for r in results}, trained_text(results)
+        {r.version.name: {**asdict(r.version), **_judged(r)} for r in results},
+        f"{_gates_text(results)}\n\n{trained_text(results)}",
     )
 
 
@@ -54,10 +67,14 @@ def list_(shell: Shell) -> None:
 
 @models.command()
 @click.argument("name", type=click.Choice((*NAMES, "all")))
+@click.option("--by", help="Who promotes; by default the login name.")
+@click.option("--four-eyes", is_flag=True, help="Refuse whoever trained it, as TENURE_FOUR_EYES=on does.")
 @on_home
-def promote(shell: Shell, name: str) -> None:
+def promote(shell: Shell, name: str, by: str | None, four_eyes: bool) -> None:
     """Make the challenger the champion, if it passes the gates."""
-    promoted = {each: promote_model(shell, each) for each in (NAMES if name == "all" else (name,))}
+    names = NAMES if name == "all" else (name,)
+    strict = four_eyes or shell.settings.four_eyes
+    promoted = {each: promote_model(shell, each, by, four_eyes=strict) for each in names}
     lines = [f"{each}: version {found['version']} is the champion" for each, found in promoted.items()]
     shell.result(promoted, "\n".join(lines))
 
@@ -73,22 +90,73 @@ def rollback(shell: Shell, name: str) -> None:
     shell.result(asdict(version), f"{name}: version {version.version} is the champion again")
 
 
-def train_model(shell: Shell, name: str, seed: int, definition: str | None = None) -> "TrainResult":
+@models.command()
+@click.argument("name", type=_NAME)
+@click.argument("version", type=click.IntRange(min=1))
+@on_home
+def delete(shell: Shell, name: str, version: int) -> None:
+    """Delete a version that is neither in service nor one rollback away."""
+    from training.registry import Registry
+
+    deleted = Registry(shell.home).delete(name, version)
+    shell.result(asdict(deleted), f"{name}: version {version} is deleted")
+
+
+@models.command()
+@click.argument("path", type=click.Path(file_okay=False, path_type=Path))
+@on_home
+def log(shell: Shell, path: Path) -> None:
+    """Log a finished model that was kept because MLflow could not be used."""
+    from training.pipeline import log_pending
+
+    version = log_pending(shell.home, path)
+    shell.result(asdict(version), f"{version.name}: version {version.version} is the challenger")
+
+
+@models.command()
+@click.argument("run_id")
+@on_home
+def reproduce(shell: Shell, run_id: str) -> None:
+    """Train a run once more from what it recorded, and compare the bytes."""
+    from training.reproduce import reproduce as run_again
+
+    with shell.step(f"Reproducing run {run_id}"):
+        found = run_again(shell.home, run_id, shell.settings, shell.tell)
+    shell.result(
+        asdict(found),
+        f"{found.name}: the same bytes\nrecorded   {found.recorded_sha256}\nreproduced "
+        f"{found.reproduced_sha256}",
+    )
+
+
+def train_model(
+    shell: Shell, name: str, seed: int, definition: str | None = None, budget: "Budget | None" = None
+) -> "TrainResult":
     """Train one family."""
     from training.pipeline import train as train_family
 
     with shell.step(f"Training {name}"):
         return train_family(
-            shell.home, name, settings=shell.settings, seed=seed, tell=shell.tell, definition=definition
+            *(shell.home, name),
+            settings=shell.settings,
+            seed=seed,
+            tell=shell.tell,
+            definition=definition,
+            who=who(),
+            budget=budget,
         )
 
 
-def promote_model(shell: Shell, name: str) -> dict[str, Any]:
+def promote_model(
+    shell: Shell, name: str, by: str | None = None, *, four_eyes: bool = False
+) -> dict[str, Any]:
     """Promote one family's challenger; returns the version and the gates' reasons."""
-    from training.pipeline import promote as promote_family
+    from training.promotion import promote as promote_family
 
     with shell.step(f"Promoting {name}"):
-        version, verdict = promote_family(shell.home, name, who=who(), at=now(), tell=shell.tell)
+        version, verdict = promote_family(
+            shell.home, name, who=by or who(), at=now(), tell=shell.tell, four_eyes=four_eyes
+        )
     return {**asdict(version), "reasons": verdict.reasons}
 
 
@@ -112,11 +180,24 @@ def trained_text(results: "list[TrainResult]") -> str:
     return "\n".join((table_text(("model", "head", "measure", "test rows"), rows), *lines, *left_out))
 
 
+def _gates_text(results: "list[TrainResult]") -> str:
+    rows = [
+        (
+            *(f"{r.version.name}/{r.version.version}", c.head, c.gate, c.measured, c.bound),
+            "yes" if c.passed else "NO",
+        )
+        for r in results
+        for c in r.verdict.checks
+    ]
+    return table_text(("model", "head", "gate", "measured", "bound", "passed"), rows)
+
+
 def _judged(result: "TrainResult") -> dict[str, Any]:
     return {
         "metrics": result.metrics,
         "promote": result.verdict.promote,
         "reasons": result.verdict.reasons,
+        "gates": [asdict(check) for check in result.verdict.checks],
         "refused": result.refused,
     }
 

@@ -78,7 +78,8 @@ def frame() -> pd.DataFrame:
 
 
 def _model(name: str, frame: pd.DataFrame) -> Model:
-    empty = Model(name, f"{name}_test", 180 if name != "value" else 360, 0, "EUR", FEATURES, (), {})
+    facts = {"survival": [0.2, 0.35, 0.5, 0.7, 0.85, 1.0]} if name == "churn" else {}
+    empty = Model(name, f"{name}_test", 180 if name != "value" else 360, 0, "EUR", FEATURES, (), facts)
     from serving.columns import from_frame
 
     matrix = empty.matrix(from_frame(frame))

@@ -43,7 +43,10 @@ def test_an_answer_has_the_shape_of_the_design(client, frame):
     assert all(re.fullmatch(rf"{n}/\d+ sha256:[0-9a-f]{{12}}", v) for n, v in body["models"].items())
     result = body["results"][0]
     assert list(result) == ["customer_id", "status", "reasons", "churn", "value", "propensity"]
-    assert list(result["churn"]) == ["definition", "horizon_days", "probability", "because"]
+    assert list(result["churn"]) == ["definition", "horizon_days", "probability", "survival", "because"]
+    curve = result["churn"]["survival"]
+    assert len(curve) == 6 and curve == sorted(curve, reverse=True)
+    assert curve[-1] == 1 - result["churn"]["probability"]
     assert all(list(b) == ["code", "text", "weight"] for b in result["churn"]["because"])
     assert list(result["value"]) == ["currency", "months", "expected", "p10", "p90", "parts"]
     assert list(result["value"]["parts"]) == ["interest_margin", "fees", "cost_to_serve", "expected_loss"]

@@ -69,6 +69,10 @@ def test_a_training_set_holds_each_customer_once_a_snapshot(bank: Home, spec) ->
         assert frame["value"].to_numpy() == pytest.approx(labels[:, :4].sum(axis=1))
     else:
         assert set(np.unique(labels[np.isfinite(labels)])) == {0.0, 1.0}
+    # By month goes what balance attrition can tell; it is a fact of the set, no column of it.
+    assert (len(examples.survival), "month" in frame) == (6 if spec is CHURN else 0, False)
+    assert list(examples.survival) == sorted(examples.survival)
+    assert not examples.survival or examples.survival[-1] == 1.0
 
 
 def test_only_eligible_customers_teach_propensity(bank: Home) -> None:

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from tests.training.examples import fit_quickly
+from training.added import added_products
+from training.baselines import CARRIED_ON, RETAINED
 from training.datasets import TrainingSet
-from training.evaluate import evaluate
+from training.evaluate import Evaluation, HeadResult, evaluate
 from training.fit import Fitted
 from training.measures import auc
 from training.specs import CHURN, PROPENSITY, VALUE
@@ -70,6 +72,8 @@ def test_value_is_measured_by_part_and_as_a_whole(value_fitted: Fitted, value_se
     assert whole["coverage"] + whole["below_p10"] + whole["above_p90"] == pytest.approx(1.0)
     assert whole["gini"] > whole["carried_on_gini"] > 0
     assert whole["mae_share"] < whole["carried_on_mae_share"]
+    assert whole["gini"] > whole["average_retention_gini"] > 0
+    assert whole["mae_share"] < whole["average_retention_mae_share"]
     assert abs(whole["bias"]) < 0.05
     assert "gini" not in evaluation.metrics["expected_loss"]
 
@@ -83,3 +87,51 @@ def test_products_are_measured_on_eligible_rows(propensity_set: TrainingSet) -> 
     assert head.metrics["rows"] == known.sum() < len(test)
     p = model.predict(model.matrix(test))["card"][known]
     assert head.metrics["auc"] == auc(test["card"].to_numpy()[known], p)
+
+
+def test_the_plain_amounts_are_what_the_customer_brought_before(
+    value_fitted: Fitted, value_set: TrainingSet
+) -> None:
+    split = out_of_time(value_set.frame, VALUE)
+    whole = evaluate(value_fitted.model, value_set, split).heads[-1]
+    test = value_set.frame.iloc[split.test]
+    known = value_set.frame.iloc[np.concatenate([split.train, split.calibrate])]
+    for row in (0, 17, 400):
+        own = known[known["customer_id"] == test["customer_id"].iloc[row]].sort_values("as_of")["value"]
+        assert whole.baselines[CARRIED_ON][row] == own.iloc[-1]
+        assert whole.baselines[RETAINED][row] == pytest.approx(own.mean()), "all of them stayed"
+
+
+def test_average_times_retention_knows_that_some_leave(
+    value_fitted: Fitted, value_set: TrainingSet
+) -> None:
+    split = out_of_time(value_set.frame, VALUE)
+    half = replace(split, test=split.test[: len(split.test) // 2])
+    whole = evaluate(value_fitted.model, value_set, split).heads[-1]
+    fewer = evaluate(value_fitted.model, value_set, half).heads[-1]
+    assert fewer.baselines[RETAINED] == pytest.approx(whole.baselines[RETAINED][: len(half.test)] / 2)
+
+
+def test_rows_say_which_of_the_test_a_head_was_asked_for(propensity_set: TrainingSet) -> None:
+    model = fit_quickly(PROPENSITY, propensity_set).model
+    split = out_of_time(propensity_set.frame, PROPENSITY)
+    (head,) = evaluate(model, propensity_set, split).heads
+    labels = propensity_set.frame["card"].to_numpy()[split.test[head.rows]]
+    assert np.array_equal(labels, head.actual)
+
+
+def test_added_products_are_ranked_over_all_heads_together() -> None:
+    def head(name: str, rows: list[int], actual: list[float], predicted: list[float]) -> HeadResult:
+        both = (np.array(actual), np.array(predicted))
+        return HeadResult(name, "probability", {}, *both, rows=np.array(rows))
+
+    card = head("card", [0, 1, 2], [1, 0, 0], [0.9, 0.1, 0.2])
+    loan = head("loan", [0, 1, 3], [0, 1, 0], [0.2, 0.3, 0.4])
+    found = added_products(Evaluation((card, loan)), k=1)
+    assert found["customers"] == 2
+    assert found["map_1"] == found["hit_1"] == 1.0
+    assert found["popular_hit_1"] == 0.5, "card and loan are equally popular, and card comes first"
+    assert found["coverage_1"] == 1.0
+    nobody = head("card", [0, 1], [0, 0], [0.1, 0.2])
+    assert added_products(Evaluation((nobody,))) == {}
+    assert added_products(Evaluation(())) == {}

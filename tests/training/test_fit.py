@@ -2,15 +2,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from features.errors import RefusedError
-from tests.training.examples import fit_quickly, make_set
+from features.catalogue import load_catalogue, shipped_catalogue
+from features.errors import InputError, RefusedError
+from features.families import model_fields
+from tests.training.examples import CURRENCY, fit_quickly, make_set, quick
 from training.artifact import save_model
 from training.datasets import TrainingSet
-from training.fit import Fitted
+from training.fit import Fitted, fit
 from training.measures import calibration_line
-from training.specs import CHURN, PROPENSITY, VALUE
+from training.monotone import KNOWN_SIGNS
+from training.specs import CHURN, PROPENSITY, SPECS, VALUE
 from training.split import out_of_time
 
 
@@ -113,3 +119,70 @@ def test_no_product_with_enough_takers_is_refused(propensity_set: TrainingSet) -
     frame = propensity_set.frame.assign(card=np.nan)
     with pytest.raises(RefusedError, match="loan"):
         fit_quickly(PROPENSITY, replace(propensity_set, frame=frame))
+
+
+def _rises(fitted: Fitted, frame: pd.DataFrame, feature: str, steps: np.ndarray) -> np.ndarray:
+    """Answers of some customers as one feature rises, shape (steps, customers)."""
+    few = frame.iloc[::97]
+    return np.array(
+        [fitted.model.predict(fitted.model.matrix(few.assign(**{feature: s})))["churn"] for s in steps]
+    )
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 10_000), sign=st.sampled_from([1, -1]))
+def test_a_feature_with_a_known_sign_never_moves_the_answer_the_other_way(seed: int, sign: int) -> None:
+    examples = make_set(CHURN, customers=400, seed=seed)
+    frame = examples.frame
+    fitted = fit(
+        quick(CHURN, 15),
+        examples,
+        out_of_time(frame, CHURN),
+        currency=CURRENCY,
+        threads=1,
+        seed=7,
+        tell=lambda _: None,
+        signs={"sessions": sign, "noise": sign},
+    )
+    for feature in ("sessions", "noise"):
+        steps = np.quantile(frame[feature].dropna(), np.linspace(0, 1, 15))
+        assert (sign * np.diff(_rises(fitted, frame, feature, steps), axis=0) >= 0).all()
+
+
+def test_without_the_sign_the_same_feature_does_move_both_ways(churn_fitted, churn_set) -> None:
+    steps = np.quantile(churn_set.frame["noise"].dropna(), np.linspace(0, 1, 30))
+    moves = np.diff(_rises(churn_fitted, churn_set.frame, "noise", steps), axis=0)
+    assert (moves > 0).any()
+    assert (moves < 0).any()
+
+
+def test_words_cannot_rise(churn_set: TrainingSet) -> None:
+    with pytest.raises(InputError, match=r"region.*no order.*cure"):
+        fit(
+            quick(CHURN),
+            churn_set,
+            out_of_time(churn_set.frame, CHURN),
+            currency=CURRENCY,
+            threads=1,
+            seed=7,
+            tell=lambda _: None,
+            signs={"region": 1},
+        )
+
+
+def test_every_known_sign_is_of_a_declared_feature_of_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.toml"
+    path.write_bytes(shipped_catalogue())
+    numbers = {f.name for f in model_fields(load_catalogue(path)) if f.dtype != "string"}
+    for model, signs in KNOWN_SIGNS.items():
+        assert model in SPECS
+        assert set(signs) <= numbers
+        assert set(signs.values()) <= {1, -1}
+
+
+def test_a_word_that_training_never_saw_takes_the_path_of_a_missing_one(churn_fitted, churn_set) -> None:
+    few = churn_set.frame.iloc[:50]
+    model = churn_fitted.model
+    unseen, missing = (model.predict(model.matrix(few.assign(region=r)))["churn"] for r in ("moon", None))
+    assert (unseen == missing).all()
+    assert (unseen != model.predict(model.matrix(few.assign(region="north")))["churn"]).any()

@@ -9,9 +9,11 @@ from training.measures import (
     average_precision,
     calibration_error,
     calibration_line,
+    delong,
     lift,
     normalised_gini,
     ols_line,
+    ranked_hits,
     spearman,
     top_share,
 )
@@ -94,3 +96,38 @@ def test_the_share_of_the_top_tenth() -> None:
     actual = np.array([91.0, *[1.0] * 9])
     assert top_share(actual, actual) == pytest.approx(0.91)
     assert top_share(actual, -actual) == pytest.approx(0.01)
+
+
+@given(binary)
+def test_delongs_auc_is_the_auc_ties_included(rows: list[tuple[bool, float]]) -> None:
+    actual = np.array([float(hit) for hit, _ in rows])
+    score = np.array([s for _, s in rows])
+    (found,), _ = delong(actual, score[None, :])
+    if min(actual.sum(), len(actual) - actual.sum()) < 2:
+        assert np.isnan(found)
+    else:
+        assert found == pytest.approx(auc(actual, score))
+
+
+def test_delongs_covariance_is_the_spread_over_samples() -> None:
+    rng = np.random.default_rng(8)
+    found, told = [], []
+    for _ in range(1_500):
+        z = rng.normal(size=400)
+        actual = (rng.random(400) < 1 / (1 + np.exp(1 - z))).astype(float)
+        scores = np.vstack([z, z + rng.normal(size=400)])
+        aucs, covariance = delong(actual, scores)
+        found.append(aucs)
+        told.append(covariance)
+    spread = np.cov(np.array(found).T)
+    assert np.mean(told, axis=0) == pytest.approx(spread, rel=0.12)
+
+
+def test_how_high_added_products_were_ranked_by_hand() -> None:
+    nan = float("nan")
+    added = np.array([[1, 0, 1], [0, 1, 0], [0, 0, 0], [nan, 1, 0], [1, 1, nan]], dtype=float)
+    score = np.array([[3, 2, 1], [3, 1, 2], [1, 2, 3], [9, 1, 2], [1, 2, 9]], dtype=float)
+    precision, hit = ranked_hits(added, score, 2)
+    assert precision.tolist() == [0.5, 0.0, 0.5, 1.0]
+    assert hit.tolist() == [1.0, 0.0, 1.0, 1.0]
+    assert ranked_hits(added, score, 3)[0][0] == pytest.approx((1 + 2 / 3) / 2)

@@ -10,16 +10,19 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.models import ModelSignature
 
-from features.errors import CorruptError, NotReadyError, RefusedError
+from features.errors import CorruptError, InputError, NotReadyError, RefusedError
 from features.home import Home
 from tests.training.examples import CURRENCY, quick
 from training import registry as module
 from training.artifact import save_model
+from training.bundle import Bundle, keep
 from training.datasets import TrainingSet
 from training.evaluate import Evaluation, evaluate
+from training.facts import bundle_files, nested
 from training.fit import Fitted
 from training.gates import Verdict
 from training.pipeline import TrainResult, train_on
+from training.recipe import recipe_of
 from training.registry import ModelVersion, Registry
 from training.specs import CHURN
 from training.split import out_of_time
@@ -41,8 +44,18 @@ def plots(tmp_path: Path) -> Path:
     return folder
 
 
-def _log(home: Home, fitted: Fitted, evaluation: Evaluation, plots: Path) -> ModelVersion:
-    return Registry(home).log(CHURN, fitted, evaluation, plots, None)
+def _bundle(home: Home, fitted: Fitted, evaluation: Evaluation, plots: Path, run: int = 0) -> Bundle:
+    recipe = recipe_of(CHURN, None, currency=CURRENCY, seed=7, fingerprint=f"{run:064x}")
+    means = {"against": None, "who": f"trainer {run}"}
+    return keep(home, bundle_files(recipe, fitted, evaluation, {}, plots, **means))
+
+
+def _log(
+    home: Home, fitted: Fitted, evaluation: Evaluation, plots: Path, run: int | None = None
+) -> ModelVersion:
+    """Log a run; without a number, one that is not the last one once more."""
+    number = len(Registry(home).versions("churn")) if run is None else run
+    return Registry(home).log(_bundle(home, fitted, evaluation, plots, number))
 
 
 def test_a_run_holds_what_it_takes_to_judge_and_to_repeat_it(trained: tuple[Home, TrainResult]) -> None:
@@ -70,6 +83,7 @@ def test_a_run_holds_what_it_takes_to_judge_and_to_repeat_it(trained: tuple[Home
 def test_metrics_come_back_exactly(trained: tuple[Home, TrainResult]) -> None:
     home, result = trained
     assert Registry(home).metrics(result.version) == result.metrics
+    assert nested(Registry(home)._client().get_run(result.version.run_id).data.metrics) == result.metrics
     assert Registry(home).against(result.version) == (None, {})
 
 
@@ -150,9 +164,37 @@ def test_a_home_may_be_copied_and_the_copy_leaves_the_first_alone(
     assert [v.version for v in registry.versions("churn")] == [1]
 
 
+def test_a_version_in_service_or_one_rollback_away_cannot_be_deleted(
+    home, churn_fitted, evaluation, plots
+) -> None:
+    registry = Registry(home)
+    one, two, three = (_log(home, churn_fitted, evaluation, plots) for _ in range(3))
+    registry.promote(one, YES, who="ada", at=AT)
+    registry.promote(two, YES, who="ada", at=AT)
+    for number in (1, 2):
+        with pytest.raises(RefusedError, match="in service, or one rollback away"):
+            registry.delete("churn", number)
+    assert registry.delete("churn", 3).run_id == three.run_id
+    assert [v.version for v in registry.versions("churn")] == [1, 2]
+    assert not (home.artifacts / three.run_id / "artifacts" / "model").exists()
+    with pytest.raises(InputError, match="no such version"):
+        registry.delete("churn", 3)
+    assert registry.load(registry.rollback("churn", who="ada", at=AT)).name == "churn"
+
+
+def test_a_version_deleted_past_us_in_mlflow_goes_on_serving(home, churn_fitted, evaluation, plots) -> None:
+    registry = Registry(home)
+    version = registry.promote(_log(home, churn_fitted, evaluation, plots), YES, who="ada", at=AT)
+    registry._client().delete_model_version("churn", "1")
+    assert registry.versions("churn") == ()
+    assert registry.champion("churn") == version
+    assert registry.load(version).name == "churn"
+    assert _log(home, churn_fitted, evaluation, plots, 9).version == 2
+
+
 @pytest.mark.parametrize(
     "step",
-    ["create_run", "log_batch", "log_dict", "log_artifacts", "set_terminated", "create_model_version"],
+    ["create_run", "log_batch", "log_artifacts", "set_terminated", "create_model_version"],
 )
 def test_a_stop_between_steps_leaves_no_half_version(
     home, churn_fitted, evaluation, plots, monkeypatch: pytest.MonkeyPatch, step: str
@@ -187,8 +229,8 @@ def test_a_stored_file_that_did_not_arrive_whole_is_not_registered(
 ) -> None:
     real = MlflowClient.log_artifacts
 
-    def torn(self: MlflowClient, run_id: str, folder: str, path: str) -> None:
-        real(self, run_id, folder, path)
+    def torn(self: MlflowClient, run_id: str, folder: str) -> None:
+        real(self, run_id, folder)
         for text in (home.artifacts / run_id).rglob("heads/*.txt"):
             text.write_bytes(text.read_bytes()[:500])
 

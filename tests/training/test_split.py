@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from features.errors import RefusedError
 from training.specs import CHURN, ModelSpec
-from training.split import bucket, out_of_time, out_of_time_and_customer
+from training.split import bucket, latest_rows, out_of_time, out_of_time_and_customer
 
 
 def _frame(days: list[int], customers: int = 60) -> pd.DataFrame:
@@ -85,3 +85,47 @@ def test_a_reporting_delay_purges_more() -> None:
     assert len(out_of_time(frame, CHURN).train)
     with pytest.raises(RefusedError):
         out_of_time(frame, replace(CHURN, delay_days=1))
+
+
+@given(
+    stamps=st.lists(st.integers(0, 400), min_size=2, max_size=60).filter(lambda s: len(set(s)) > 1),
+    horizon=st.integers(0, 90),
+)
+def test_the_latest_rows_are_the_test_and_no_moment_is_torn_apart(stamps, horizon) -> None:
+    spec = replace(CHURN, horizon_days=horizon, gap_days=0)
+    start = pd.Timestamp("2024-01-01", tz="UTC")
+    frame = pd.DataFrame(
+        {
+            "customer_id": [f"C{i}" for i in range(len(stamps))],
+            "as_of": pd.Series([start + pd.Timedelta(days=d) for d in stamps]).dt.as_unit("us"),
+        }
+    )
+    try:
+        split = latest_rows(frame, spec)
+    except RefusedError as error:
+        assert horizon > 0
+        assert "cure" in str(error)
+        return
+    begin = frame["as_of"].iloc[split.test].min()
+    learned = frame["as_of"].iloc[np.concatenate([split.train, split.calibrate])]
+    assert (learned < begin).all()
+    assert (learned + pd.Timedelta(days=horizon) <= begin).all()
+    assert (frame["as_of"] >= begin).sum() == len(split.test)
+
+
+def test_snapshots_of_equal_size_test_on_the_last_one() -> None:
+    frame = _frame([0, 30, 60, 90, 120])
+    split = latest_rows(frame, replace(CHURN, horizon_days=30, gap_days=0))
+    assert frame["as_of"].iloc[split.test].nunique() == 1
+    assert frame["as_of"].iloc[split.train].nunique() == 4
+
+
+def test_one_moment_only_is_refused() -> None:
+    with pytest.raises(RefusedError, match=r"one moment only.*cure"):
+        latest_rows(_frame([0]), CHURN)
+
+
+def test_ids_that_are_numbers_split_as_words_do() -> None:
+    words = _frame([0, 250])
+    numbers = words.assign(customer_id=words["customer_id"].str[1:].astype(int))
+    assert (out_of_time(words, CHURN).test == out_of_time(numbers, CHURN).test).all()

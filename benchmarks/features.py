@@ -22,7 +22,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from benchmarks.peers import by_pandas, by_polars, windows_of
-from benchmarks.table import write_table
+from benchmarks.table import peak_gb, write_table
 from features.catalogue import load_catalogue
 from features.engines import Job, engine_named
 from features.families import all_families
@@ -124,10 +124,7 @@ def measure(name: str, customers: int) -> None:
         started = time.perf_counter()
         rows = run(home, moments)
         seconds.append(time.perf_counter() - started)
-    # Not ru_maxrss: a child starts with its parent's.
-    status = Path("/proc/self/status").read_text()
-    peak = int(status.split("VmHWM:")[1].split()[0]) / 1e6
-    print(json.dumps({"seconds": min(seconds), "gb": peak, "rows": rows}))
+    print(json.dumps({"seconds": min(seconds), "gb": peak_gb(), "rows": rows}))
 
 
 def measured(name: str, customers: int) -> dict[str, Any] | None:

@@ -11,6 +11,12 @@ RESULTS = Path(__file__).parent / "results"
 _LIBRARIES = ("duckdb", "feast", "lightgbm", "numba", "pandas", "polars", "pyarrow", "scikit-learn")
 
 
+def peak_gb() -> float:
+    """The most memory that this process held, in GB. Not ru_maxrss: a child starts with its parent's."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e9
+
+
 def write_table(
     name: str, size: str, head: Sequence[str], rows: Sequence[Sequence[str]], note: str
 ) -> Path:

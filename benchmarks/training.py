@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.table import write_table
+from benchmarks.table import peak_gb, write_table
 from features.settings import quiet_environment, read_settings
 
 ROWS = {"small": 50_000, "full": 1_000_000}
@@ -99,9 +99,7 @@ def plain(folder: Path, rows: str) -> dict[str, float]:
 def measure(folder: Path, way: str) -> None:
     """Train once in this process, and print what it took."""
     done = tenure(folder) if way == TENURE else plain(folder, "same" if way == SAME_ROWS else "all")
-    status = Path("/proc/self/status").read_text()
-    peak = next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]
-    print(json.dumps({**done, "gb": int(peak) / 2**20}))
+    print(json.dumps({**done, "gb": peak_gb()}))
 
 
 def run(folder: Path, way: str) -> dict[str, float]:

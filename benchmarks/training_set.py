@@ -9,7 +9,6 @@ rows. Each runs in its own process.
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.table import write_table
+from benchmarks.table import peak_gb, write_table
 from features.catalogue import load_catalogue, shipped_catalogue
 from features.families import all_families, model_fields
 from features.families.base import Field
@@ -106,8 +105,7 @@ def measure(home: Home, way: str) -> None:
     numbers = found.select_dtypes("number").astype("float64")
     # Whole numbers modulo 2^64: the sum does not depend on the order of rows.
     digest = int(pd.util.hash_pandas_object(numbers, index=False).to_numpy().sum())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(json.dumps({"seconds": seconds, "rss": peak, "rows": len(found), "digest": digest}))
+    print(json.dumps({"seconds": seconds, "rss": peak_gb(), "rows": len(found), "digest": digest}))
 
 
 def run(home: Home, way: str) -> dict[str, float]:

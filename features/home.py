@@ -1,6 +1,7 @@
 """One bank's whole state is one folder; this names its rooms and writes files whole."""
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ __all__ = [
     "only_writer",
     "read_json",
     "recover",
+    "sha256_of",
     "write_whole",
     "write_whole_folder",
     "write_whole_json",
@@ -207,6 +209,12 @@ def read_json(path: Path, cure: str) -> Any:
         return json.loads(path.read_text())
     except ValueError as error:
         raise CorruptError(f"{path}: not valid JSON; cure: {cure}") from error
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

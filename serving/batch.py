@@ -1,6 +1,5 @@
 """Score every customer of the current snapshot, and read those scores back."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -12,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.errors import CorruptError, NotReadyError
-from features.home import Home, read_json, write_whole, write_whole_json
+from features.home import Home, read_json, sha256_of, write_whole, write_whole_json
 from features.snapshots import Generation, current_generation, read_snapshot
 from features.vocabulary import CUSTOMER_ID
 from serving.columns import from_frame
@@ -76,7 +75,7 @@ def score_all(home: Home, scorer: Scorer, tell: Callable[[str], None]) -> BatchS
         status=dict(status),
         models=scorer.versions,
         catalogue=scorer.catalogue.version,
-        sha256=_sha256(path),
+        sha256=sha256_of(path),
     )
     write_whole_json(path.with_suffix(".json"), summary.to_dict())
     return summary
@@ -97,7 +96,7 @@ def read_scores(home: Home, scorer: Scorer) -> tuple[Generation, pd.DataFrame]:
     summary = BatchSummary(**read_json(path.with_suffix(".json"), cure=_CURE))
     if summary.models != scorer.versions or summary.catalogue != scorer.catalogue.version:
         raise NotReadyError(f"{path}: made by other models or under another catalogue; cure: {_CURE}")
-    if not path.is_file() or _sha256(path) != summary.sha256:
+    if not path.is_file() or sha256_of(path) != summary.sha256:
         raise CorruptError(f"{path}: not the file that was written; cure: {_CURE}")
     return generation, pq.read_table(path).to_pandas()
 
@@ -116,8 +115,3 @@ def _score_chunk(scorer: Scorer, frame: pd.DataFrame) -> pa.Table:
 
 def _path(home: Home, generation: Generation) -> Path:
     return home.scores / f"{generation.name}.parquet"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

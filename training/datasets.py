@@ -34,7 +34,7 @@ from features.vocabulary import AS_OF, CUSTOMER_ID, Catalogue
 from training.specs import ModelSpec
 from training.survival import hazard_shares
 
-__all__ = ["TrainingSet", "mature_snapshots", "training_set"]
+__all__ = ["TrainingSet", "mature_snapshots", "outcomes_at", "training_set"]
 
 _MONTH = "month"
 """In which month of the window a customer left; no label of its own."""
@@ -82,6 +82,14 @@ def mature_snapshots(generation: Generation, spec: ModelSpec) -> tuple[datetime,
     return (*train, mature[-1])
 
 
+def outcomes_at(
+    home: Home, spec: ModelSpec, generation: Generation, moments: Sequence[datetime], settings: Settings
+) -> list[Outcome]:
+    """The outcome windows of some snapshots, known as far as the generation knows, on one connection."""
+    connection = connect(home, settings.threads, settings.memory)
+    return [Outcome(connection, m, spec.gap_days, spec.horizon_days, generation.as_of) for m in moments]
+
+
 def training_set(
     home: Home, spec: ModelSpec, settings: Settings, tell: Callable[[str], None]
 ) -> TrainingSet:
@@ -101,11 +109,7 @@ def training_set(
 
     generation, catalogue = current_generation(home), load_catalogue(home.catalogue)
     moments = mature_snapshots(generation, spec)
-    connection = connect(home, settings.threads, settings.memory)
-    outcomes = [
-        Outcome(connection, moment, spec.gap_days, spec.horizon_days, generation.as_of)
-        for moment in moments
-    ]
+    outcomes = outcomes_at(home, spec, generation, moments, settings)
     left = _left(outcomes, spec, catalogue, tell)
     if spec.name == "churn" and (_lacking(spec, outcomes) or not _learnable(left, spec)):
         raise RefusedError(_unlearnable(left, outcomes, spec, catalogue, tell))

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from features.catalogue import load_catalogue
 from features.errors import RefusedError
 from features.generations import Generation, current_generation
-from features.history.read import connect
 from features.home import Home
 from features.labels import CHURN_DEFINITIONS, Outcome, churn_outcomes, lacking, line_labels
 from features.settings import Settings
 from features.vocabulary import Catalogue
+from training.datasets import outcomes_at
 from training.specs import ModelSpec
 
 __all__ = ["Comparison", "Counted", "Windows", "compare"]
@@ -118,11 +118,7 @@ def compare(home: Home, spec: ModelSpec, settings: Settings, tell: Callable[[str
     """
     generation, catalogue = current_generation(home), load_catalogue(home.catalogue)
     moments = _mature(generation, spec)
-    connection = connect(home, settings.threads, settings.memory)
-    outcomes = [
-        Outcome(connection, moment, spec.gap_days, spec.horizon_days, generation.as_of)
-        for moment in moments
-    ]
+    outcomes = outcomes_at(home, spec, generation, moments, settings)
     tally = _tally(outcomes, catalogue, tell)
     overlap, phi = _agreement(tally)
     return Comparison(

@@ -18,8 +18,8 @@ from features.history.page import write_quality_page
 from features.history.quality import MAX_QUARANTINED, QualityReport
 from features.history.quarantine import QUARANTINE, write_quarantine
 from features.history.sift import Against
-from features.history.sources import sha256, source_entry
-from features.home import Home, read_json, write_whole, write_whole_folder, write_whole_json
+from features.history.sources import source_entry
+from features.home import Home, read_json, sha256_of, write_whole, write_whole_folder, write_whole_json
 from features.vocabulary import Catalogue
 
 __all__ = ["ImportSummary", "import_folder"]
@@ -170,5 +170,5 @@ def _write_sorted(
         "rows": rows,
         "first": first.isoformat() if first else None,
         "last": last.isoformat() if last else None,
-        "sha256": sha256(path),
+        "sha256": sha256_of(path),
     }

@@ -7,8 +7,9 @@ from typing import Any
 from features.history.check import Inspection
 from features.history.contract import TABLES
 from features.history.tables import find_files
+from features.home import sha256_of
 
-__all__ = ["sha256", "source_entry"]
+__all__ = ["source_entry"]
 
 
 def source_entry(inspection: Inspection, folder: Path, number: int, *, append: bool) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def source_entry(inspection: Inspection, folder: Path, number: int, *, append: b
     an added one changes only bookings after its known_at, which are visible only after it.
     """
     sieves = inspection.sieves.items()
-    files = {path.name: sha256(path) for table in TABLES for path in find_files(folder, table)}
+    files = {path.name: sha256_of(path) for table in TABLES for path in find_files(folder, table)}
     digest = hashlib.sha256("".join(f"{name}\0{held}\n" for name, held in sorted(files.items())).encode())
     digest.update(str(number).encode())
     added, earliest = {}, []
@@ -42,9 +43,3 @@ def source_entry(inspection: Inspection, folder: Path, number: int, *, append: b
         "quarantined": {name: sieve.reasons() for name, sieve in sieves if sieve.quarantined},
         "earliest_known_at": min(earliest).isoformat() if earliest else None,
     }
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

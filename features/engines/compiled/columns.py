@@ -30,7 +30,7 @@ class ColumnFile:
     """
 
     def __init__(self, path: Path, empty: Mapping[Any, int], rows: int) -> None:
-        self._empty, self._rows = dict(empty), rows
+        self.empty, self._rows = dict(empty), rows
         self._place = {name: n for n, name in enumerate(empty)}
         self._file = path.open("w+b")
         path.unlink()  # the open file lives on, and a kill leaves nothing behind
@@ -46,12 +46,12 @@ class ColumnFile:
 
     def write(self, name: Any, first: int, values: Ints) -> None:
         """Write the rows of one column from `first` on; int64, (n,)."""
-        stored = np.ascontiguousarray(values) ^ self._empty[name]
+        stored = np.ascontiguousarray(values) ^ self.empty[name]
         os.pwrite(self._file.fileno(), stored.data, 8 * (self._place[name] * self._rows + first))
 
     def read(self, name: Any) -> Ints:
         """One whole column, int64 (rows,)."""
         found = np.empty(self._rows, np.int64)
         os.preadv(self._file.fileno(), [found.data], 8 * self._place[name] * self._rows)
-        found ^= self._empty[name]
+        found ^= self.empty[name]
         return found

@@ -14,7 +14,7 @@ from features.engines.compiled.columns import ColumnFile
 from features.engines.compiled.plan import NOTHING, SUM, Plan
 from features.families.base import Level, Window
 
-__all__ = ["Found", "Moment", "empty_values"]
+__all__ = ["Found", "Moment", "empty_values", "span_in"]
 
 Ints = np.ndarray[Any, Any]
 
@@ -32,6 +32,13 @@ class Moment:
     as_of: datetime
     spine: pa.Array
     loans: pa.Table
+
+
+def span_in(ids: pa.Array, customers: pa.Array) -> tuple[int, int]:
+    """Where the ids from the first to the last customer of a run begin and end; both rise."""
+    places = range(len(ids))
+    low = bisect_left(places, customers[0].as_py(), key=lambda place: ids[place].as_py())
+    return low, bisect_right(places, customers[-1].as_py(), key=lambda place: ids[place].as_py())
 
 
 def empty_values(plans: Mapping[str, Plan]) -> dict[tuple[str, int], int]:
@@ -69,27 +76,24 @@ class Found:
 
     def places(self, customers: pa.Array) -> Places:
         """Find a run's customers in the spine."""
-        spine = self.moment.spine
-        low = bisect_left(range(len(spine)), customers[0].as_py(), key=lambda i: spine[i].as_py())
-        high = bisect_right(range(len(spine)), customers[-1].as_py(), key=lambda i: spine[i].as_py())
-        at = pc.index_in(customers, value_set=spine.slice(low, high - low))
+        low, high = span_in(self.moment.spine, customers)
+        at = pc.index_in(customers, value_set=self.moment.spine.slice(low, high - low))
         here = np.flatnonzero(at.is_valid().to_numpy(zero_copy_only=False))
         return Places(here, at.drop_null().to_numpy(), low, high - low)
 
     def put_windows(self, table: str, outputs: Ints, places: Places) -> None:
         """Write one run's outputs, (customers, outputs)."""
-        kinds = self.plans[table].kinds[self.plans[table].uses]
-        for output, kind in enumerate(kinds):
-            self._put((table, output), 0 if kind <= SUM else NOTHING, outputs[:, output], places)
+        for output in range(outputs.shape[1]):
+            self._put((table, output), outputs[:, output], places)
 
     def put_levels(self, levels: Sequence[Level], balances: Ints, places: Places) -> None:
         """Write one run's balances, (customers, levels, 2)."""
         for n, level in enumerate(levels):
-            self._put(level.field.name, NOTHING, balances[:, n, int(level.owed)], places)
+            self._put(level.field.name, balances[:, n, int(level.owed)], places)
 
-    def _put(self, name: Any, empty: int, values: Ints, places: Places) -> None:
+    def _put(self, name: Any, values: Ints, places: Places) -> None:
         if places.size:
-            column = np.full(places.size, empty)
+            column = np.full(places.size, self.file.empty[name])
             column[places.spine] = values[places.run]
             self.file.write(name, places.first, column)
 

@@ -85,11 +85,6 @@ class Plan:
     begins: Ints
     ends: Ints
 
-    @property
-    def added(self) -> int:
-        """How many accumulators are added up over intervals; they come first."""
-        return int(np.count_nonzero(self.kinds <= SUM))
-
 
 def plan_windows(windows: Sequence[Window], moments: Sequence[datetime]) -> Plan:
     """Plan one pass.

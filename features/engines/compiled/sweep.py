@@ -1,6 +1,5 @@
 """One pass over customer-sorted history for several moments: runs of customers on several threads."""
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -14,7 +13,7 @@ import pyarrow.compute as pc
 
 from features.engines.compiled.balances import balances_of
 from features.engines.compiled.columns import ColumnFile
-from features.engines.compiled.found import Found, Moment, empty_values
+from features.engines.compiled.found import Found, Moment, empty_values, span_in
 from features.engines.compiled.kernel import windows_of
 from features.engines.compiled.plan import NOTHING, Plan, microseconds, plan_windows
 from features.engines.compiled.rows import ROWS, Rows, Run, Span, codes_of
@@ -145,8 +144,7 @@ def _balances(run: Run, levels: Sequence[Level], asked: Sequence[Moment]) -> Int
 
 def _loans(holdings: pa.Array, loans: pa.Table, customers: pa.Array) -> Ints:
     """Which of the holdings are loans; loans of other customers cannot occur in the run."""
-    who, ids = loans["customer_id"].combine_chunks(), loans["holding_id"].combine_chunks()
-    low = bisect_left(range(len(who)), customers[0].as_py(), key=lambda i: who[i].as_py())
-    high = bisect_right(range(len(who)), customers[-1].as_py(), key=lambda i: who[i].as_py())
-    found: Ints = pc.is_in(holdings, value_set=ids.slice(low, high - low)).to_numpy(zero_copy_only=False)
+    low, high = span_in(loans["customer_id"], customers)
+    ids = loans["holding_id"].slice(low, high - low)
+    found: Ints = pc.is_in(holdings, value_set=ids).to_numpy(zero_copy_only=False)
     return found

@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 HOME_DIR ?= var
 SIZE ?= small
 
-.PHONY: help install demo test lint docs lock clean bench-features bench-online bench-point-in-time bench-quality bench-training bench-training-set
+.PHONY: help install demo test lint docs lock clean notebooks bench-allocation bench-features bench-online bench-point-in-time bench-policy bench-quality bench-replay bench-training bench-training-set
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -30,8 +30,16 @@ lint: install    ## ruff, mypy, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+notebooks: install   ## run the notebooks on a small simulated bank, into HOME_DIR/notebooks
+	mkdir -p $(HOME_DIR)/notebooks && cp notebooks/*.ipynb $(HOME_DIR)/notebooks
+	TENURE_HOME=$(abspath $(HOME_DIR))/notebooks/bank $(BIN)/jupyter-execute --inplace \
+	    $(HOME_DIR)/notebooks/*.ipynb
+
 docs: install    ## write the generated parts of the README anew
 	$(BIN)/python -m tests.readme
+
+bench-allocation: install   ## offers for a million customers: time and certified gap, HiGHS, greedy, Spark
+	$(BIN)/python -m benchmarks.allocation --size $(SIZE)
 
 bench-features: install   ## engines beside the floor, pandas and polars; banks stay in HOME_DIR
 	TENURE_HOME=$(HOME_DIR) $(BIN)/python -m benchmarks.features --size $(SIZE)
@@ -42,13 +50,19 @@ bench-online: install   ## our online store beside Feast's own, and Redis
 bench-point-in-time: install   ## wrong cells in a million, against an oracle
 	$(BIN)/python -m benchmarks.point_in_time --size $(SIZE)
 
+bench-policy: install   ## true profit of policies with a simulated bank, beside the oracle's
+	$(BIN)/python -m benchmarks.policy --size $(SIZE)
+
+bench-replay: install   ## a month through the API beside its plan: money spent, value earned
+	$(BIN)/python -m benchmarks.replay --size $(SIZE)
+
 bench-training: install   ## a finished table beside LightGBM's own training
 	$(BIN)/python -m benchmarks.training --size $(SIZE)
 
 bench-training-set: install   ## the training set through Feast beside a plain as-of join
 	$(BIN)/python -m benchmarks.training_set --size $(SIZE)
 
-bench-quality: install   ## models beside plain baselines; TENURE_SAMPLE_DATA names the sample banks
+bench-quality: install   ## models beside FLAML and plain baselines; TENURE_SAMPLE_DATA names the sample banks
 	$(BIN)/python -m benchmarks.quality --size $(SIZE)
 
 lock:            ## resolve the lock anew (needs uv)

@@ -82,6 +82,11 @@ class Home:
         return self.path / "lists"
 
     @property
+    def plans(self) -> Path:
+        """Plans' prices, by which lists and answers rank."""
+        return self.path / "plans"
+
+    @property
     def reports(self) -> Path:
         """Pages for people: quality, features."""
         return self.path / "reports"

@@ -19,7 +19,7 @@ from feast.types import Float64, Int64, String
 from feast.value_type import ValueType
 
 from features.families.base import Family
-from features.history.engine import literal, name_list
+from features.history.engine import in_utc, literal, name_list
 from features.vocabulary import AS_OF, CREATED, CUSTOMER_ID
 
 __all__ = [
@@ -158,7 +158,7 @@ class _AsOfJob(RetrievalJob):
     def _to_arrow_internal(self, timeout: int | None = None) -> Any:  # noqa: ARG002
         fields = name_list(self._fields, "f.")
         with duckdb.connect() as connection:
-            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+            in_utc(connection)
             connection.register("entities", self._entities)
             return connection.sql(
                 f"SELECT e.*, {fields} FROM entities e "

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,9 +16,9 @@ from features.home import Home, read_json, sha256_of, write_whole, write_whole_j
 from features.snapshots import Generation, current_generation, read_snapshot
 from features.vocabulary import CUSTOMER_ID
 from serving.columns import from_frame
-from serving.scoring import Scorer
+from serving.scoring import Scorer, Scores
 
-__all__ = ["BatchSummary", "read_scores", "score_all"]
+__all__ = ["BatchSummary", "read_scores", "score_all", "scores_file"]
 
 _CHUNK = 20_000
 _CURE = "run `tenure score --all`"
@@ -44,8 +45,9 @@ class BatchSummary:
 def score_all(home: Home, scorer: Scorer, tell: Callable[[str], None]) -> BatchSummary:
     """Score every customer at the current generation's as_of.
 
-    Writes `scores/<generation>.parquet` (customer_id, status, reasons, one column a score, null
-    where there is no number; sorted by customer_id), and its manifest beside it.
+    Writes `scores/<generation>.parquet` (customer_id, status, reasons, pooled: the products whose
+    probability rests on all products' takers, see `Scorer.pooled`; one column a score, null where
+    there is no number; sorted by customer_id), and its manifest beside it.
 
     Raises
     ------
@@ -81,8 +83,8 @@ def score_all(home: Home, scorer: Scorer, tell: Callable[[str], None]) -> BatchS
     return summary
 
 
-def read_scores(home: Home, scorer: Scorer) -> tuple[Generation, pd.DataFrame]:
-    """The scores of the current generation by the current champions, sorted by customer_id.
+def scores_file(home: Home, scorer: Scorer) -> tuple[Generation, Path]:
+    """The file with the scores of the current generation by the current champions.
 
     Raises
     ------
@@ -98,6 +100,12 @@ def read_scores(home: Home, scorer: Scorer) -> tuple[Generation, pd.DataFrame]:
         raise NotReadyError(f"{path}: made by other models or under another catalogue; cure: {_CURE}")
     if not path.is_file() or sha256_of(path) != summary.sha256:
         raise CorruptError(f"{path}: not the file that was written; cure: {_CURE}")
+    return generation, path
+
+
+def read_scores(home: Home, scorer: Scorer) -> tuple[Generation, pd.DataFrame]:
+    """The scores in `scores_file`, sorted by customer_id; the same errors."""
+    generation, path = scores_file(home, scorer)
     return generation, pq.read_table(path).to_pandas()
 
 
@@ -108,9 +116,18 @@ def _score_chunk(scorer: Scorer, frame: pd.DataFrame) -> pa.Table:
         CUSTOMER_ID: pa.array(columns[CUSTOMER_ID], pa.string()),
         "status": pa.array(scores.status, pa.string()),
         "reasons": pa.array([list(r) for r in scores.reasons], pa.list_(pa.string())),
+        "pooled": pa.array(_pooled(scorer, scores), pa.list_(pa.string())),
     }
     numbers = {name: pa.array(values, from_pandas=True) for name, values in scores.values.items()}
     return pa.table({**words, **numbers})
+
+
+def _pooled(scorer: Scorer, scores: Scores) -> list[list[str]]:
+    """For each row the pooled products that it has a number for."""
+    names = scorer.pooled
+    answered = [~np.isnan(scores.values[f"propensity_{name}"]) for name in names]
+    rows = zip(*answered, strict=True) if names else ((),) * len(scores.status)
+    return [[name for name, has in zip(names, row, strict=True) if has] for row in rows]
 
 
 def _path(home: Home, generation: Generation) -> Path:

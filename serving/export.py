@@ -14,13 +14,23 @@ __all__ = ["COLUMNS", "ListManifest", "ListRow", "safe_cell", "to_csv", "write_l
 COLUMNS = (
     *("list_id", "rank", "customer_id", "arm", "offer", "product", "channel", "probability"),
     *("expected_value", "currency", "reason_1", "reason_2", "reason_3", "tier", "segment"),
-    *("manager_id", "as_of"),
+    *("manager_id", "as_of", "uplift", "terms"),
 )
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
+"""What a spreadsheet may take for the start of a formula, full-width signs too."""
 
 
 @dataclass(frozen=True)
 class ListRow:
-    """One customer of a list; `expected_value` in major units of `currency`, at most three `reasons`."""
+    """One customer of a list, with at most three `reasons`.
+
+    probability, uplift
+        P(what the offer is for | contacted), and by how much the contact changes it; None if not known.
+    expected_value
+        What the contact changes, after costs, in major units of `currency`.
+    terms
+        The personal price that the offer grants, and why; "" for none.
+    """
 
     list_id: str
     rank: int
@@ -29,7 +39,7 @@ class ListRow:
     offer: str
     product: str
     channel: str
-    probability: float
+    probability: float | None
     expected_value: float
     currency: str
     reasons: tuple[str, ...]
@@ -37,6 +47,8 @@ class ListRow:
     segment: str
     manager_id: str
     as_of: str
+    uplift: float | None
+    terms: str
 
     def cells(self) -> tuple[str, ...]:
         """The row in the order of `COLUMNS`."""
@@ -49,7 +61,7 @@ class ListRow:
             safe_cell(self.offer),
             safe_cell(self.product),
             self.channel,
-            f"{self.probability:.6f}",
+            _share(self.probability),
             f"{self.expected_value:.2f}",
             self.currency,
             *(safe_cell(reason) for reason in reasons),
@@ -57,6 +69,8 @@ class ListRow:
             safe_cell(self.segment),
             safe_cell(self.manager_id),
             self.as_of,
+            _share(self.uplift),
+            safe_cell(self.terms),
         )
 
 
@@ -64,7 +78,8 @@ class ListRow:
 class ListManifest:
     """How a list came about; `expected_value` is the target group's, in major units of `currency`.
 
-    `removed` and `not_selected` are those of `serving.selection`.
+    `removed` and `not_selected` are those of `serving.selection`; `prices` is the plan whose prices
+    counted, "" for none.
     """
 
     list_id: str
@@ -85,6 +100,7 @@ class ListManifest:
     models: Mapping[str, str]
     catalogue: str
     policy: str
+    prices: str
     purpose: str
     pulled_by: str
     pulled_at: str
@@ -101,7 +117,11 @@ def safe_cell(text: str) -> str:
     >>> safe_cell("=1+1"), safe_cell("C000123")
     ("'=1+1", 'C000123')
     """
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f"{share:.6f}"
 
 
 def to_csv(rows: Sequence[ListRow]) -> bytes:
@@ -113,8 +133,8 @@ def to_csv(rows: Sequence[ListRow]) -> bytes:
     return text.getvalue().encode()
 
 
-def write_list(path: Path, content: bytes, manifest: ListManifest) -> None:
+def write_list(path: Path, content: bytes, manifest: Mapping[str, Any]) -> None:
     """Write a list whole, and `<name>.manifest.json` beside it."""
     with write_whole(path) as part:
         part.write_bytes(content)
-    write_whole_json(path.with_name(f"{path.name}.manifest.json"), manifest.to_dict())
+    write_whole_json(path.with_name(f"{path.name}.manifest.json"), manifest)

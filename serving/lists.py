@@ -1,37 +1,31 @@
-"""Pull a target list: who, which offer, why, on which channel, with a control group held back."""
+"""Pull a target list: who gets one offer, why, on which channel, with a control group held back."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from features.errors import InputError, RefusedError
 from features.home import Home
+from features.selling.offers import Offer
 from features.settings import Settings
-from features.snapshots import Generation, read_snapshot
-from features.vocabulary import CUSTOMER_ID, Product
-from serving.batch import read_scores
-from serving.champions import load_scorer
-from serving.columns import Columns, from_frame, take, words
+from serving.arms import assign, list_arm
+from serving.choice import NOTHING
+from serving.columns import words
+from serving.decide import Decided
 from serving.decisions import CONTROL, TARGET, Decision, record_decisions
+from serving.effects import of_rows
 from serving.export import ListManifest, ListRow, to_csv, write_list
-from serving.policy import Policy, policy_of
-from serving.ranking import arm_of, segments, tiers
-from serving.scoring import Scorer
-from serving.selection import Selection, select
+from serving.listing import list_rows
+from serving.prices import PlanPrices
+from serving.records import Occasion, records
+from serving.selection import Candidates, Selection, candidates, select
+from serving.sources import Part, Sources, gather, iso, last_prices, parts
 
 __all__ = ["PulledList", "pull"]
-
-_PROFILE = {
-    *(CUSTOMER_ID, "kind", "age_years", "preferred_channel", "manager_id"),
-    *("consent_profiling", "consent_marketing", "balance_min_3m", "balance_total"),
-    *("contacts_30d", "contacts_90d", "refusals_180d", "complaints_open"),
-}
 
 
 @dataclass(frozen=True)
@@ -43,33 +37,21 @@ class PulledList:
 
 
 @dataclass(frozen=True)
-class _Sources:
-    """Everything a list is made of; `snapshot` and `scores` have the same customers in the same order."""
+class _Asked:
+    """One list: what of, for which offer, how long, at which prices; its id and the salt of its draws."""
 
-    scorer: Scorer
-    policy: Policy
-    product: Product
+    sources: Sources
+    offer: Offer
     size: int
-    generation: Generation
-    snapshot: pd.DataFrame
-    scores: pd.DataFrame
+    prices: PlanPrices | None
+    list_id: str
+    salt: str
 
     @property
-    def as_of(self) -> str:
-        return _iso(self.generation.as_of)
-
-    @property
-    def list_id(self) -> str:
-        """The same sources and size give the same id, and so the same arms."""
-        parts = (
-            *(self.product.name, str(self.size), self.generation.name, self.scorer.catalogue.version),
-            *(self.policy.version, *sorted(self.scorer.versions.values())),
-        )
-        digest = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
-        return f"{self.product.name}-{self.generation.as_of:%Y%m%d}-{digest[:8]}"
-
-    def score(self, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-        return self.scores[name].to_numpy(dtype=np.float64)
+    def options(self) -> list[int]:
+        """The places of the offer's options."""
+        options = self.sources.catalogue.options
+        return [place for place, option in enumerate(options) if option.offer == self.offer.name]
 
 
 def pull(
@@ -84,7 +66,7 @@ def pull(
     now: datetime,
     tell: Callable[[str], None],
 ) -> PulledList:
-    """Write the `size` customers with the highest expected value from an offer of one product.
+    """Write the `size` customers for whom an offer of one product changes most, after prices.
 
     Decisions are recorded first, then the list is written into the home and to `out`, each with its
     manifest beside it. Pulling the same list again gives the same rows and records nothing new.
@@ -98,148 +80,149 @@ def pull(
     NotReadyError
         If customers are not scored yet.
     """
-    sources = _gather(home, product, size)
-    considered = len(sources.snapshot)
-    tell(f"{considered:,} customers considered for {product}")
-    profile = _profile(sources.snapshot)
-    selection = select(
-        profile,
-        sources.score(f"propensity_{product}"),
-        sources.product,
-        sources.scorer.catalogue,
-        sources.policy,
-        size,
+    asked = _asked(home, product, size, settings.salt)
+    sources = asked.sources
+    selection = select(_candidates(asked, tell), size, sources.policy)
+    if not selection.chosen:
+        raise RefusedError(
+            f"nobody is left for {product}: {dict(selection.removed)}; cure: choose another product"
+        )
+    # The present of a simulated bank is the end of its history.
+    decided_at = sources.as_of if home.simulated else iso(now)
+    occasion = Occasion(
+        campaign=asked.list_id,
+        kind="list",
+        models=sources.scorer.versions,
+        feature_generation=sources.generation.name,
+        prices=asked.prices.plan_id if asked.prices else "",
+        as_of=sources.as_of,
+        decided_at=decided_at,
     )
-    rows = _rows(sources, selection, profile, settings.salt)
+    decisions, rows = _decided(asked, selection, occasion)
     content = to_csv(rows)
-    manifest = _manifest(sources, selection, rows, content, (purpose, pulled_by, _iso(now)))
-    new = record_decisions(home.decisions_db, _decisions(sources, rows, manifest.pulled_at))
+    manifest = _manifest(asked, selection, rows, content, (purpose, pulled_by, iso(now)))
+    new = record_decisions(home.decisions_db, decisions)
     tell(f"list {manifest.list_id}: {len(rows):,} decisions, {new:,} of them new")
     for path in (home.lists / f"{manifest.list_id}.csv", out):
-        write_list(path, content, manifest)
+        write_list(path, content, manifest.to_dict())
     return PulledList(rows, manifest)
 
 
-def _gather(home: Home, name: str, size: int) -> _Sources:
-    scorer = load_scorer(home)
-    offered = [p.name for p in scorer.catalogue.offered]
-    if name not in offered:
-        raise InputError(f"product '{name}' is not offered; cure: one of {', '.join(offered)}")
+def _asked(home: Home, product: str, size: int, salt: str) -> _Asked:
+    sources = gather(home)
+    catalogue, scored = sources.catalogue, sources.scorer.products
+    offered = [p.name for p in catalogue.offered]
+    if product not in offered:
+        raise InputError(f"product '{product}' is not offered; cure: one of {', '.join(offered)}")
     if size < 1:
         raise InputError(f"size {size}: a list has at least one customer; cure: --size 500")
-    if name not in scorer.products:
+    if product not in scored:
         raise RefusedError(
-            f"the propensity champion does not answer for '{name}', only for "
-            f"{', '.join(scorer.products)}; cure: train on a history with enough takers"
+            f"the propensity champion does not answer for '{product}', only for {', '.join(scored)}; "
+            "cure: train on a history with enough takers"
         )
-    generation, scores = read_scores(home, scorer)
-    snapshot = read_snapshot(home, generation.as_of)
-    product = scorer.catalogue.products[name]
-    return _Sources(scorer, policy_of(home), product, size, generation, snapshot, scores)
+    offer = catalogue.selling(product)
+    if offer is None:
+        raise InputError(f"product '{product}' has general offers only; cure: add a cross_sell offer of it")
+    prices = last_prices(home, catalogue)
+    list_id = sources.named(product, str(size), prices.plan_id if prices else "")
+    return _Asked(sources, offer, size, prices, list_id, salt)
 
 
-def _profile(snapshot: pd.DataFrame) -> dict[str, list[Any]]:
-    """The columns that rules, channels and segments read."""
-    names = [c for c in snapshot.columns if c in _PROFILE or str(c).startswith(("holds_", "used_"))]
-    return from_frame(snapshot[names])
+def _candidates(asked: _Asked, tell: Callable[[str], None]) -> Iterator[Candidates]:
+    policy, considered = asked.sources.policy, 0
+    alone = np.array([arm.what == "universal_control" for arm in policy.arms])
+    for part in parts(asked.sources):
+        places = assign(asked.salt, policy.period, policy.arms, part.ids)
+        yield candidates(part.ids, part.weighed, _charged(asked, part), asked.options, alone[places])
+        considered += len(part.ids)
+        tell(f"{considered:,} customers considered for {asked.offer.product}")
 
 
-def _rows(sources: _Sources, selection: Selection, profile: Columns, salt: str) -> tuple[ListRow, ...]:
-    offer, catalogue, list_id = sources.product, sources.scorer.catalogue, sources.list_id
-    chosen = take(profile, selection.rows)
-    reasons = sources.scorer.because(
-        from_frame(sources.snapshot.iloc[selection.rows]), "propensity", offer.name
+def _charged(asked: _Asked, part: Part) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
+    if asked.prices is None:
+        return np.zeros(part.weighed.values.shape)
+    return asked.prices.of(words(part.columns, "manager_id"))
+
+
+def _decided(
+    asked: _Asked, selection: Selection, occasion: Occasion
+) -> tuple[list[Decision], tuple[ListRow, ...]]:
+    """The decisions of a list and its rows, by rank."""
+    sources = asked.sources
+    decisions: list[Decision] = []
+    listed: list[ListRow] = []
+    for part in parts(sources):
+        rows = [row for row, who in enumerate(part.ids) if who in selection.chosen]
+        made = _decisions(asked, selection, occasion, part, rows)
+        decisions += made
+        listed += list_rows(sources, part, rows, made)
+    return sorted(decisions, key=lambda d: d.rank), tuple(sorted(listed, key=lambda row: row.rank))
+
+
+def _decisions(
+    asked: _Asked, selection: Selection, occasion: Occasion, part: Part, rows: list[int]
+) -> list[Decision]:
+    share, sources = asked.sources.policy.control_share, asked.sources
+    here, ids = np.array(rows, dtype=np.int64), [part.ids[row] for row in rows]
+    prices, weighed = _charged(asked, part)[here], part.weighed.of_rows(here)
+    option = candidates(ids, weighed, prices, asked.options, np.zeros(len(rows), dtype=bool)).option
+    held = np.array([list_arm(asked.salt, asked.list_id, who, share) == CONTROL for who in ids], dtype=bool)
+    decided = Decided(
+        weighed=weighed,
+        arm=held.astype(np.uint8),
+        planned=~held,
+        option=option,
+        action=np.where(held, NOTHING, option),
+        probability=np.where(held, share, 1.0 - share),
+        net=weighed.values - prices,
     )
-    tier = tiers(sources.score("value_expected")[selection.rows], catalogue)
-    segment, managers = segments(chosen, catalogue), words(chosen, "manager_id")
-    probability = sources.score(f"propensity_{offer.name}")
-    return tuple(
-        ListRow(
-            list_id=list_id,
-            rank=place + 1,
-            customer_id=customer_id,
-            arm=arm_of(salt, list_id, customer_id, sources.policy.control_share),
-            offer=offer.offer,
-            product=offer.name,
-            channel=selection.channels[row],
-            probability=float(probability[row]),
-            expected_value=float(selection.expected[row]),
-            currency=catalogue.currency,
-            reasons=tuple(reason.text for reason in reasons[place]),
-            tier=tier[place],
-            segment=segment[place],
-            manager_id=managers[place],
-            as_of=sources.as_of,
-        )
-        for place, (row, customer_id) in enumerate(
-            zip(selection.rows, words(chosen, CUSTOMER_ID), strict=True)
-        )
+    return records(
+        occasion,
+        [f"{asked.list_id}:{who}" for who in ids],
+        ids,
+        decided,
+        of_rows(part.effects, here),
+        part.scores["value_expected"][here],
+        sources.catalogue,
+        sources.policy,
+        ranks=[selection.chosen[who] + 1 for who in ids],
+        arms=[(TARGET, 1.0 - share), (CONTROL, share)],
     )
 
 
 def _manifest(
-    sources: _Sources,
+    asked: _Asked,
     selection: Selection,
     rows: tuple[ListRow, ...],
     content: bytes,
     pulled: tuple[str, str, str],
 ) -> ListManifest:
+    sources = asked.sources
     purpose, pulled_by, pulled_at = pulled
     arms = [row.arm for row in rows]
     return ListManifest(
-        list_id=sources.list_id,
-        product=sources.product.name,
-        offer=sources.product.offer,
-        size=sources.size,
+        list_id=asked.list_id,
+        product=asked.offer.product,
+        offer=asked.offer.label,
+        size=asked.size,
         rows=len(rows),
         target=arms.count(TARGET),
         control=arms.count(CONTROL),
         control_share=sources.policy.control_share,
-        considered=len(sources.snapshot),
+        considered=len(rows) + selection.not_selected + sum(selection.removed.values()),
         removed=selection.removed,
         not_selected=selection.not_selected,
         expected_value=sum(row.expected_value for row in rows if row.arm == TARGET),
-        currency=sources.scorer.catalogue.currency,
+        currency=sources.catalogue.currency,
         as_of=sources.as_of,
         feature_generation=sources.generation.name,
         models=sources.scorer.versions,
-        catalogue=sources.scorer.catalogue.version,
+        catalogue=sources.catalogue.version,
         policy=sources.policy.version,
+        prices=asked.prices.plan_id if asked.prices else "",
         purpose=purpose,
         pulled_by=pulled_by,
         pulled_at=pulled_at,
         sha256=hashlib.sha256(content).hexdigest(),
     )
-
-
-def _decisions(sources: _Sources, rows: tuple[ListRow, ...], decided_at: str) -> list[Decision]:
-    share = sources.policy.control_share
-    channels = sources.scorer.catalogue.channels
-    return [
-        Decision(
-            decision_id=f"{row.list_id}:{row.customer_id}",
-            list_id=row.list_id,
-            customer_id=row.customer_id,
-            rank=row.rank,
-            arm=row.arm,
-            arm_probability=share if row.arm == CONTROL else 1.0 - share,
-            product=row.product,
-            channel=row.channel,
-            probability=row.probability,
-            expected_value=row.expected_value,
-            margin=sources.product.takeup_margin,
-            contact_cost=channels[row.channel].cost,
-            currency=row.currency,
-            models=" ".join(sources.scorer.versions.values()),
-            catalogue_version=sources.scorer.catalogue.version,
-            policy_version=sources.policy.version,
-            feature_generation=sources.generation.name,
-            as_of=row.as_of,
-            decided_at=decided_at,
-        )
-        for row in rows
-    ]
-
-
-def _iso(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

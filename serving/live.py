@@ -1,5 +1,6 @@
 """Answers for single customers from the online store, by the same scorer as the batch."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,7 +16,7 @@ from serving.columns import take
 from serving.explain import Reason
 from serving.scoring import ABSTAIN, DEGRADED, OK, SUPPRESSED, Scorer, Scores
 
-__all__ = ["CustomerScores", "Live", "load_live"]
+__all__ = ["CustomerScores", "Live", "Seen", "load_live"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,27 @@ class CustomerScores:
     status: str
     reasons: tuple[str, ...]
     values: dict[str, float]
-    because: tuple[Reason, ...]
+    because: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the online store and the models say about some customers.
+
+    answers
+        By id, of everybody who was asked for.
+    known
+        Ids of those whom the store knows; `columns`, `scores` and `features` have one row for each.
+    features
+        JSON of the features as used, of rows that are not the generation's own: after a push, or where a
+        view is stale or missing; "{}" of the others.
+    """
+
+    answers: dict[str, CustomerScores]
+    known: tuple[str, ...] = ()
+    columns: dict[str, list[Any]] | None = None
+    scores: Scores | None = None
+    features: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,21 +80,34 @@ class Live:
         `degraded`, names them (`stale:<view>`, `missing:<view>`) and rests on the others; where that
         leaves the consent unknown, and where the store cannot be read, it is `abstain` without numbers.
         """
+        seen = self.look(customer_ids)
+        answers = seen.answers
+        if with_reasons and seen.columns is not None and seen.scores is not None:
+            because = self._because(seen.columns, seen.scores)
+            found = {seen.known[row]: reasons for row, reasons in because.items()}
+            answers = {i: replace(one, because=found.get(i, ())) for i, one in answers.items()}
+        return [answers[customer_id] for customer_id in customer_ids]
+
+    def look(self, customer_ids: Sequence[str]) -> Seen:
+        """Read and score each customer once."""
         unique = list(dict.fromkeys(customer_ids))
         try:
             online = self.reader.read(unique, self.clock() if self.clock else None)
         except (CorruptError, NotReadyError):
-            return [CustomerScores(i, ABSTAIN, ("features_unavailable",), {}, ()) for i in customer_ids]
+            return Seen({i: CustomerScores(i, ABSTAIN, ("features_unavailable",), {}) for i in unique})
+        answers = {i: CustomerScores(i, ABSTAIN, ("unknown_customer",), {}) for i in unique}
         known = [row for row, found in enumerate(online.found) if found]
-        answers = {i: CustomerScores(i, ABSTAIN, ("unknown_customer",), {}, ()) for i in unique}
-        if known:
-            columns = take(online.columns, known)
-            scores = self.scorer.score(columns)
-            because = self._because(columns, scores) if with_reasons else {}
-            for row, source in enumerate(known):
-                one = _one(unique[source], scores, row, because.get(row, ()))
-                answers[one.customer_id] = _doubted(one, online, source)
-        return [answers[customer_id] for customer_id in customer_ids]
+        if not known:
+            return Seen(answers)
+        columns = take(online.columns, known)
+        scores = self.scorer.score(columns)
+        for row, source in enumerate(known):
+            one = _doubted(_one(unique[source], scores, row), online, source)
+            answers[one.customer_id] = one
+        features = tuple(
+            _features(columns, row, online, source, self.as_of) for row, source in enumerate(known)
+        )
+        return Seen(answers, tuple(unique[source] for source in known), columns, scores, features)
 
     def _because(self, columns: dict[str, list[Any]], scores: Scores) -> dict[int, tuple[Reason, ...]]:
         """Reasons for churn by row, of the rows that have a score: no model touches another."""
@@ -103,9 +137,9 @@ def load_live(home: Home, clock: Callable[[], datetime] | None = None, online: s
     return live
 
 
-def _one(customer_id: str, scores: Scores, row: int, because: tuple[Reason, ...]) -> CustomerScores:
+def _one(customer_id: str, scores: Scores, row: int) -> CustomerScores:
     values = {name: float(v[row]) for name, v in scores.values.items() if not np.isnan(v[row])}
-    return CustomerScores(customer_id, scores.status[row], scores.reasons[row], values, because)
+    return CustomerScores(customer_id, scores.status[row], scores.reasons[row], values)
 
 
 def _doubted(one: CustomerScores, online: OnlineRows, row: int) -> CustomerScores:
@@ -122,3 +156,12 @@ def _doubted(one: CustomerScores, online: OnlineRows, row: int) -> CustomerScore
     # A view that is not there leaves every field of it missing: the view says so once.
     reasons = (reason for reason in one.reasons if not reason.startswith("unseen_missing:"))
     return replace(one, status=status, reasons=(*reasons, *doubts))
+
+
+def _features(
+    columns: dict[str, list[Any]], row: int, online: OnlineRows, source: int, as_of: datetime
+) -> str:
+    """The `Seen.features` of one customer."""
+    if online.as_of[source] == as_of and not online.stale[source] and not online.missing[source]:
+        return "{}"
+    return json.dumps({name: values[row] for name, values in columns.items()}, separators=(",", ":"))

@@ -1,231 +1,248 @@
-"""What followed on decisions: outcomes read from a file, and what a list earned against its control."""
+"""What followed on decisions: outcomes come back by id, from a file or one by one, and nothing is lost."""
 
-import csv
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from features.errors import InputError, NotReadyError, RefusedError, first_five
-from serving.comparison import Interval, newcombe_difference, sample_ratio_p_value
-from serving.decisions import CONTROL, TARGET, Decision, open_log, read_decisions
+from features.settings import Settings
+from serving.decisions import open_log
+from serving.outcome_file import read_outcome_file
+from serving.schema import OUTCOME_COLUMNS
 
-__all__ = ["KINDS", "Earned", "OutcomeSummary", "import_outcomes", "report"]
+__all__ = [
+    "KINDS",
+    "Outcome",
+    "OutcomeSummary",
+    "Received",
+    "Status",
+    "import_outcomes",
+    "record_outcomes",
+]
 
-KINDS = ("shown", "accepted", "refused", "opted_out", "complained", "bought")
-_COLUMNS = ("outcome_id", "decision_id", "customer_id", "at", "kind", "known_at")
+KINDS = ("shown", "accepted", "refused", "complained", "opted_out", "bought", "left")
+"""`left`: closed everything."""
+
+Status = Literal["new", "known", "changed", "unknown_decision", "other_customer"]
+Flag = Literal["", "early", "late"]
+
+_QUARANTINED: tuple[Status, ...] = ("unknown_decision", "other_customer")
+_BATCH = 500  # SQLite binds at least 999 values in a statement
+_Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """One thing that followed on a decision; `at` and `known_at` have a zone.
+
+    product
+        What was bought; "" for what the decision was about.
+    amount
+        What that is worth in major units of the decision's currency; None for the decision's stake.
+    """
+
+    outcome_id: str
+    decision_id: str
+    customer_id: str
+    at: datetime
+    kind: str
+    known_at: datetime
+    product: str = ""
+    amount: float | None = None
+
+
+@dataclass(frozen=True)
+class Received:
+    """What became of one outcome that was handed in.
+
+    status
+        Recorded as new; known already, which changes nothing; refused, since the same id is recorded
+        otherwise; or put into quarantine, since its decision is unknown or another customer's.
+    flag
+        "early" before the decision, "late" after its window: recorded, but not counted.
+    """
+
+    outcome_id: str
+    status: Status
+    flag: Flag = ""
 
 
 @dataclass(frozen=True)
 class OutcomeSummary:
-    """How many outcomes a file held, and how many of them were new; `kinds` counts the file's rows."""
+    """What a file held: `new` outcomes of its `rows`; `kinds`, `early` and `late` of what was recorded."""
 
     rows: int
     new: int
-    kinds: Mapping[str, int]
+    quarantined: int
+    early: int
+    late: int
+    kinds: dict[str, int]
 
 
-@dataclass(frozen=True)
-class Earned:
-    """One list against its control group; money in major units of `currency`.
+def record_outcomes(log_path: Path, outcomes: Sequence[Outcome]) -> tuple[Received, ...]:
+    """Append outcomes; those that are recorded already change nothing.
 
-    difference, difference_low, difference_high
-        Risk difference of taking the product up, with Newcombe's 95% interval.
-    incremental_takers
-        `difference` times the target group: takers that would not have come by themselves.
-    profit, profit_low, profit_high
-        Incremental takers x margin - contact cost of the target group, at the interval's ends.
-    sample_ratio_p
-        P-value that the arms' sizes follow the planned chances; below 0.001 do not trust the report.
+    When it returns, what it says is new is on disk. Outcomes without their decision are kept in
+    quarantine, with the reason; hand them in again once the decision is recorded.
+
+    Returns
+    -------
+    tuple of Received
+        In the order of `outcomes`.
+
+    Raises
+    ------
+    InputError
+        If an outcome breaks the contract; nothing is written.
+    NotReadyError
+        If there are no decisions yet.
     """
-
-    list_id: str
-    product: str
-    as_of: str
-    currency: str
-    target: int
-    target_takers: int
-    target_rate: float
-    control: int
-    control_takers: int
-    control_rate: float
-    difference: float
-    difference_low: float
-    difference_high: float
-    incremental_takers: float
-    margin: float
-    contact_cost: float
-    profit: float
-    profit_low: float
-    profit_high: float
-    sample_ratio_p: float
-    outcomes_until: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
+    _check("outcomes", outcomes)
+    with _existing(log_path) as log:
+        return tuple(_record(log, outcomes))
 
 
-def import_outcomes(source: Path, log_path: Path, tell: Callable[[str], None]) -> OutcomeSummary:
+def import_outcomes(
+    source: Path,
+    log_path: Path,
+    tell: Callable[[str], None],
+    *,
+    max_quarantined: float = Settings.max_quarantined,
+) -> OutcomeSummary:
     """Append the outcomes of a CSV file to the log; importing a file again changes nothing.
+
+    Parameters
+    ----------
+    source
+        Columns outcome_id, decision_id, customer_id, at, kind, known_at, and optionally product and
+        amount (see `Outcome`).
+    max_quarantined
+        Share of the file's rows whose decision may be unknown or another customer's.
 
     Raises
     ------
     InputError
         If the file breaks its contract; nothing is written.
     RefusedError
-        If an outcome names an unknown decision, another customer than the decision's, or an id
-        that is already recorded otherwise; nothing is written.
+        If too many outcomes have no decision, or an id is already recorded otherwise; nothing is written.
     NotReadyError
         If there are no decisions yet.
     """
-    rows = _read(source)
+    outcomes = [Outcome(**row) for row in read_outcome_file(source)]
+    _check(source.name, outcomes)
+    tell(f"{source.name}: {len(outcomes):,} outcomes")
+    with _existing(log_path) as log:
+        received = list(_record(log, outcomes))
+        _refuse(source, received, max_quarantined)
+    recorded = [(o, r) for o, r in zip(outcomes, received, strict=True) if r.status not in _QUARANTINED]
+    summary = OutcomeSummary(
+        rows=len(outcomes),
+        new=sum(r.status == "new" for r in received),
+        quarantined=len(outcomes) - len(recorded),
+        early=sum(r.flag == "early" for _, r in recorded),
+        late=sum(r.flag == "late" for _, r in recorded),
+        kinds=dict(Counter(o.kind for o, _ in recorded)),
+    )
+    for count, what in (
+        (summary.quarantined, "without their decision, in quarantine"),
+        (summary.early, "from before their decision, not counted"),
+        (summary.late, "from after their decision's window, not counted"),
+    ):
+        if count:
+            tell(f"{count:,} {what}")
+    return summary
+
+
+def _existing(log_path: Path) -> Any:
     if not log_path.is_file():
         raise NotReadyError(f"{log_path}: no decisions yet; cure: run `tenure lists pull`")
-    tell(f"{source.name}: {len(rows):,} outcomes")
-    with open_log(log_path) as log:
-        _refuse_strangers(log, source, rows)
-        before = _count(log)
-        log.executemany("INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?, ?, ?)", rows)
-        _refuse_changes(log, source, rows)
-        new = _count(log) - before
-    return OutcomeSummary(len(rows), new, dict(Counter(row[4] for row in rows)))
+    return open_log(log_path)
 
 
-def report(log_path: Path, list_id: str) -> Earned:
-    """Compare who was approached with who was held back, by intention to treat.
-
-    A taker is a customer with at least one outcome `bought` on the list's decision.
-
-    Raises
-    ------
-    NotReadyError
-        If the list is unknown or has no outcomes yet.
-    RefusedError
-        If one of the two groups is empty.
-    """
-    decisions = read_decisions(log_path, list_id)
-    with open_log(log_path) as log:
-        found = log.execute(
-            "SELECT o.decision_id, o.kind, o.known_at FROM outcomes o JOIN decisions d USING (decision_id)"
-            " WHERE d.list_id = ?",
-            (list_id,),
-        ).fetchall()
-    if not found:
-        raise NotReadyError(f"list '{list_id}' has no outcomes yet; cure: run `tenure outcomes import`")
-    takers = {decision_id for decision_id, kind, _ in found if kind == "bought"}
-    return _compare(list_id, decisions, takers, max(known_at for _, _, known_at in found))
+def _check(where: str, outcomes: Sequence[Outcome]) -> None:
+    for column, rule, broken in (
+        ("outcome_id", "empty", lambda o: not o.outcome_id),
+        ("kind", f"not one of {', '.join(KINDS)}", lambda o: o.kind not in KINDS),
+        ("at", "a time without a zone", lambda o: o.at.tzinfo is None),
+        ("known_at", "a time without a zone", lambda o: o.known_at.tzinfo is None),
+        ("amount", "not a finite number", lambda o: o.amount is not None and not isfinite(o.amount)),
+    ):
+        if wrong := [o.outcome_id or f"row {n}" for n, o in enumerate(outcomes, 1) if broken(o)]:
+            raise InputError(
+                f"{where}: column '{column}': {rule}: {first_five(wrong)}; cure: mend the rows"
+            )
 
 
-def _compare(list_id: str, decisions: tuple[Decision, ...], takers: set[str], until: str) -> Earned:
-    target = [d for d in decisions if d.arm == TARGET]
-    control = [d for d in decisions if d.arm == CONTROL]
-    if not target or not control:
+def _refuse(source: Path, received: Sequence[Received], max_quarantined: float) -> None:
+    """Raise, and so roll everything back, where a file cannot be taken."""
+    named = {s: [r.outcome_id for r in received if r.status == s] for s in ("changed", *_QUARANTINED)}
+    if named["changed"]:
         raise RefusedError(
-            f"list '{list_id}' has {len(target)} target and {len(control)} control customers, nothing can "
-            "be compared; cure: pull a larger list"
+            f"{source.name}: outcomes are already recorded otherwise: {first_five(named['changed'])}; "
+            "cure: give a new fact a new outcome_id"
         )
-    taken = [sum(d.decision_id in takers for d in arm) for arm in (target, control)]
-    difference = newcombe_difference(taken[0], len(target), taken[1], len(control))
-    margin, cost = target[0].margin, sum(d.contact_cost for d in target)
-    profit = Interval(*(x * len(target) * margin - cost for x in difference))
-    return Earned(
-        list_id=list_id,
-        product=target[0].product,
-        as_of=target[0].as_of,
-        currency=target[0].currency,
-        target=len(target),
-        target_takers=taken[0],
-        target_rate=taken[0] / len(target),
-        control=len(control),
-        control_takers=taken[1],
-        control_rate=taken[1] / len(control),
-        difference=difference.point,
-        difference_low=difference.low,
-        difference_high=difference.high,
-        incremental_takers=difference.point * len(target),
-        margin=margin,
-        contact_cost=cost,
-        profit=profit.point,
-        profit_low=profit.low,
-        profit_high=profit.high,
-        sample_ratio_p=sample_ratio_p_value(len(target), len(control), target[0].arm_probability),
-        outcomes_until=until,
+    lost = sum(len(named[s]) for s in _QUARANTINED)
+    if lost > max_quarantined * len(received):
+        unknown, other = (first_five(named[s]) for s in _QUARANTINED)
+        said = (unknown and f"of unknown decisions: {unknown}", other and f"not the decision's: {other}")
+        raise RefusedError(
+            f"{source.name}: {lost} of {len(received)} outcomes are {'; '.join(filter(None, said))}; "
+            f"at most {max_quarantined:.1%} may be; cure: use the decision_id and customer_id of a "
+            "recorded list or plan, or raise TENURE_MAX_QUARANTINED"
+        )
+
+
+def _record(log: sqlite3.Connection, outcomes: Sequence[Outcome]) -> Iterator[Received]:
+    source = iter(outcomes)
+    while batch := list(islice(source, _BATCH)):
+        yield from _record_batch(log, [_row(outcome) for outcome in batch])
+
+
+def _record_batch(log: sqlite3.Connection, rows: list[_Row]) -> list[Received]:
+    owner = dict(_among(log, "decision_id, customer_id", "decisions", "decision_id", {r[1] for r in rows}))
+    ids = {r[0] for r in rows}
+    recorded = {r[0]: r for r in _among(log, ", ".join(OUTCOME_COLUMNS), "outcomes", "outcome_id", ids)}
+    status: list[Status] = []
+    new: list[_Row] = []
+    for row in rows:
+        status.append(_status(row, recorded, owner))
+        if status[-1] == "new":
+            recorded[row[0]] = row
+            new.append(row)
+    log.executemany(f"INSERT INTO outcomes VALUES ({', '.join('?' * len(OUTCOME_COLUMNS))})", new)
+    log.executemany(
+        f"INSERT OR IGNORE INTO quarantine VALUES ({', '.join('?' * (len(OUTCOME_COLUMNS) + 1))})",
+        [(*row, s) for row, s in zip(rows, status, strict=True) if s in _QUARANTINED],
     )
-
-
-def _read(source: Path) -> list[tuple[str, ...]]:
-    if not source.is_file():
-        raise InputError(
-            f"{source}: no such file; cure: name a CSV file with columns {', '.join(_COLUMNS)}"
-        )
-    try:
-        with source.open(newline="", encoding="utf-8-sig") as handle:
-            reader = csv.DictReader(handle, strict=True)
-            missing = [c for c in _COLUMNS if c not in (reader.fieldnames or ())]
-            if missing:
-                raise InputError(f"{source.name}: column '{missing[0]}' is missing; cure: add it")
-            raw = [{c: row[c] or "" for c in _COLUMNS} for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{source.name}: not readable as CSV in UTF-8; cure: export it again") from error
-    _refuse_rows(source, "outcome_id", "empty", [n for n, r in enumerate(raw, 2) if not r["outcome_id"]])
-    repeated = [i for i, n in Counter(r["outcome_id"] for r in raw).items() if n > 1]
-    _refuse_rows(source, "outcome_id", "twice in the file", repeated)
-    strange = [r["outcome_id"] for r in raw if r["kind"] not in KINDS]
-    _refuse_rows(source, "kind", f"not one of {', '.join(KINDS)}", strange)
-    times = {c: [_utc(r[c]) for r in raw] for c in ("at", "known_at")}
-    for column, values in times.items():
-        bad = [r["outcome_id"] for r, t in zip(raw, values, strict=True) if t is None]
-        _refuse_rows(source, column, "not a time with a zone, such as 2026-01-31T00:00:00Z", bad)
+    flags = dict(_among(log, "outcome_id, flag", "timed", "outcome_id", ids))
     return [
-        (r["outcome_id"], r["decision_id"], r["customer_id"], str(at), r["kind"], str(known))
-        for r, at, known in zip(raw, times["at"], times["known_at"], strict=True)
+        Received(row[0], s, flags[row[0]] if s in ("new", "known") else "")
+        for row, s in zip(rows, status, strict=True)
     ]
 
 
-def _refuse_rows(source: Path, column: str, rule: str, ids: Iterable[object]) -> None:
-    if listed := list(ids):
-        raise InputError(
-            f"{source.name}: column '{column}': {rule}: {first_five(listed)}; cure: mend the rows"
-        )
+def _status(row: _Row, recorded: dict[str, _Row], owner: dict[str, str]) -> Status:
+    outcome_id, decision_id, customer_id = row[:3]
+    if outcome_id in recorded:
+        return "known" if recorded[outcome_id] == row else "changed"
+    if decision_id not in owner:
+        return "unknown_decision"
+    return "new" if owner[decision_id] == customer_id else "other_customer"
 
 
-def _utc(text: str) -> str | None:
-    """ISO 8601 in UTC with microseconds, or None where it is not a time or has no zone."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return None if time.tzinfo is None else time.astimezone(UTC).isoformat(timespec="microseconds")
+def _among(
+    log: sqlite3.Connection, columns: str, table: str, key: str, ids: set[str]
+) -> list[tuple[Any, ...]]:
+    places = ", ".join("?" * len(ids))
+    return log.execute(f"SELECT {columns} FROM {table} WHERE {key} IN ({places})", tuple(ids)).fetchall()
 
 
-def _refuse_strangers(log: sqlite3.Connection, source: Path, rows: list[tuple[str, ...]]) -> None:
-    owner = dict(log.execute("SELECT decision_id, customer_id FROM decisions").fetchall())
-    unknown = [r[0] for r in rows if r[1] not in owner]
-    if unknown:
-        raise RefusedError(
-            f"{source.name}: outcomes of unknown decisions: {first_five(unknown)}; "
-            "cure: use the decision_id of a recorded list: <list_id>:<customer_id>"
-        )
-    swapped = [r[0] for r in rows if owner[r[1]] != r[2]]
-    if swapped:
-        raise RefusedError(
-            f"{source.name}: customer_id is not the decision's: {first_five(swapped)}; cure: mend the rows"
-        )
-
-
-def _refuse_changes(log: sqlite3.Connection, source: Path, rows: list[tuple[str, ...]]) -> None:
-    same = " AND ".join(f"{c} = ?" for c in _COLUMNS)
-    changed = [r[0] for r in rows if not log.execute(f"SELECT 1 FROM outcomes WHERE {same}", r).fetchone()]
-    if changed:
-        raise RefusedError(
-            f"{source.name}: outcomes are already recorded otherwise: {first_five(changed)}; "
-            "cure: give a new fact a new outcome_id"
-        )
-
-
-def _count(log: sqlite3.Connection) -> int:
-    return int(log.execute("SELECT count(*) FROM outcomes").fetchone()[0])
+def _row(o: Outcome) -> _Row:
+    at, known = (t.astimezone(UTC).isoformat(timespec="microseconds") for t in (o.at, o.known_at))
+    return (o.outcome_id, o.decision_id, o.customer_id, at, o.kind, known, o.product, o.amount)

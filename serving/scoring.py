@@ -10,11 +10,13 @@ import numpy as np
 from features.vocabulary import Catalogue
 from serving.columns import Columns, Floats, length, numbers, take
 from serving.explain import Audience, Reason, explain
+from serving.learned import learned_names, learned_scores
 from serving.policy import Mask, may_have
 from training.artifact import Model
-from training.champions import ModelVersion
 from training.contract import unseen as unseen_by
 from training.survival import survival
+from training.versions.champions import ModelVersion
+from training.worth.horizons import Horizon, horizons_of, project
 
 __all__ = ["ABSTAIN", "DEGRADED", "MODELS", "OK", "SUPPRESSED", "Scorer", "Scores"]
 
@@ -31,8 +33,10 @@ class Scores:
         profiling) or abstain (a score that cannot be), and why.
     values
         Arrays of shape (n,), NaN where there is no number: `churn` (probability); `value_expected`,
-        `value_p10`, `value_p90` and `value_<part>` (major units of the reporting currency);
-        `propensity_<product>` (probability; eligible non-holders only).
+        `value_p10`, `value_p90` and `value_<part>` (major units of the reporting currency), and
+        `value_<months>m_expected` and `value_<months>m_<part>` of each longer horizon that the model has;
+        `propensity_<product>` (probability; eligible non-holders only); and what the optional champions
+        add (`serving.learned.learned_names`).
     """
 
     status: list[str]
@@ -42,7 +46,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Scorer:
-    """The three champions with their versions, and what the bank sells."""
+    """The champions with their versions, optional ones as far as there are, and what the bank sells."""
 
     models: Mapping[str, tuple[Model, ModelVersion]]
     catalogue: Catalogue
@@ -62,9 +66,25 @@ class Scorer:
         return tuple(p.name for p in self.catalogue.offered if p.name in heads)
 
     @property
+    def pooled(self) -> tuple[str, ...]:
+        """Those of the products that share one model, because too few have taken them."""
+        basis = {head.name: head.basis for head in self.model("propensity").heads}
+        return tuple(name for name in self.products if basis[name] == "pooled")
+
+    @property
     def parts(self) -> tuple[str, ...]:
         """The parts that the expected value is the sum of."""
         return tuple(head.name for head in self.model("value").heads if head.kind == "amount")
+
+    @property
+    def horizons(self) -> tuple[Horizon, ...]:
+        """The longer horizons of value, also those that history is too short for."""
+        return horizons_of(self.model("value"))
+
+    @property
+    def loaded(self) -> dict[str, Model]:
+        """The champions by name."""
+        return {name: model for name, (model, _) in self.models.items()}
 
     def model(self, name: str) -> Model:
         """The champion of one family."""
@@ -109,7 +129,13 @@ class Scorer:
 
     def _names(self) -> list[str]:
         value = [f"value_{name}" for name in ("expected", "p10", "p90", *self.parts)]
-        return ["churn", *value, *(f"propensity_{p}" for p in self.products)]
+        for horizon in self._projected():
+            value += [f"value_{horizon.months}m_{name}" for name in ("expected", *self.parts)]
+        names = ["churn", *value, *(f"propensity_{p}" for p in self.products)]
+        return [*names, *learned_names(self.loaded, self.catalogue)]
+
+    def _projected(self) -> list[Horizon]:
+        return [horizon for horizon in self.horizons if not horizon.missing]
 
     def _numbers(self, columns: Columns) -> tuple[dict[str, tuple[Floats, Mask]], list[tuple[str, ...]]]:
         """Name -> (scores, whether each row is asked for), both of shape (n,); by row what is unseen."""
@@ -122,13 +148,18 @@ class Scorer:
         everyone = np.ones(length(columns), dtype=bool)
         value = answers["value"]
         # One part after the other: a sum over an axis may add in another order for one row than for many.
-        value["expected"] = reduce(np.add, [value[part] for part in self.parts])
+        parts = {part: value[part] for part in self.parts}
+        value["expected"] = reduce(np.add, parts.values())
+        for horizon in self._projected():
+            carried = project(parts, horizon)
+            value |= {f"{horizon.months}m_{name}": amounts for name, amounts in carried.items()}
         found = {"churn": (answers["churn"]["churn"], everyone)}
         found |= {f"value_{name}": (scores, everyone) for name, scores in value.items()}
         for name in self.products:
             asked = may_have(columns, self.catalogue.products[name])
             found[f"propensity_{name}"] = (answers["propensity"][name], asked)
-        return found, unseen
+        learned = learned_scores(self.loaded, self.catalogue, columns)
+        return found | {name: (scores, everyone) for name, scores in learned.items()}, unseen
 
 
 def _impossible(found: Mapping[str, tuple[Floats, Mask]], n: int) -> list[list[str]]:
@@ -136,7 +167,7 @@ def _impossible(found: Mapping[str, tuple[Floats, Mask]], n: int) -> list[list[s
     bad: list[list[str]] = [[] for _ in range(n)]
     for name, (scores, asked) in found.items():
         wrong = ~np.isfinite(scores)
-        if not name.startswith("value_"):
+        if not name.startswith(("value_", "margin_")):
             wrong |= (scores < 0.0) | (scores > 1.0)
         for row in np.flatnonzero(wrong & asked):
             bad[row].append(name)

@@ -4,19 +4,21 @@ import bentoml
 
 from features.home import Home
 from features.settings import quiet_environment, read_settings
+from serving.adviser import Adviser, adviser_of
 from serving.api.app import create_app
 from serving.api.desk import Desk
 from serving.cli.clock import now
-from serving.live import Live, load_live
+from serving.live import load_live
 
 __all__ = ["TenureService"]
 
 
-def _load() -> Live:
+def _load() -> Adviser:
     settings = read_settings()
     home = Home(settings.home)
     # A simulated bank lives at the end of its history, not today.
-    return load_live(home, None if home.simulated else now, settings.online)
+    live = load_live(home, None if home.simulated else now, settings.online)
+    return adviser_of(live, home, settings.salt)
 
 
 _DESK = Desk(_load)
@@ -31,7 +33,7 @@ _DESK = Desk(_load)
 )
 @bentoml.asgi_app(create_app(_DESK, now), path="/")
 class TenureService:
-    """Scores of one bank, TENURE_HOME."""
+    """Scores and offers of one bank, TENURE_HOME."""
 
     def __init__(self) -> None:
         quiet_environment()

@@ -1,6 +1,8 @@
 """One small simulated bank, from history to champions, shared by the tests that need a whole one."""
 
+import fcntl
 import json
+import os
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -9,6 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import settings
 
 from features.errors import RefusedError
 from features.home import Home
@@ -16,6 +19,10 @@ from features.settings import quiet_environment
 from serving.cli.main import main
 
 quiet_environment()  # before any test imports a library that reads it
+
+# No test is a matter of time.
+settings.register_profile("tenure", deadline=None)
+settings.load_profile("tenure")
 
 CUSTOMERS = 3_000
 
@@ -37,14 +44,30 @@ def run_verb(home: Path, *words: str, may_be_refused: bool = False) -> Any:
 @pytest.fixture(scope="session")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A simulated bank whose champions are trained, scored and online. Do not write to it."""
-    home = tmp_path_factory.mktemp("bank") / "home"
+    return _made_once(tmp_path_factory, "bank", _make_bank)
+
+
+def _made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Home:
+    """One home for all workers: the first that needs it makes it, the others wait for it."""
+    base = factory.getbasetemp()
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    folder, done = shared / name, shared / f"{name}.done"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder)
+            done.touch()
+    return Home(folder)
+
+
+def _make_bank(home: Path) -> None:
     run_verb(home, "simulate", "--customers", str(CUSTOMERS), "--months", "36", "--seed", "11")
     run_verb(home, "features", "build", "--months", "30", "--every", "3")
     run_verb(home, "features", "materialize")
     run_verb(home, "train", "all")
     run_verb(home, "models", "promote", "all")
     run_verb(home, "score", "--all")
-    return Home(home)
 
 
 @pytest.fixture

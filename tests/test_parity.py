@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,10 +12,15 @@ from features.home import Home
 from features.online import OnlineReader
 from features.snapshots import current_generation, read_snapshot
 from features.store import join_features
+from serving.adviser import LIVE, adviser_of
 from serving.batch import read_scores
 from serving.champions import load_scorer
+from serving.decide import decide
+from serving.decisions import read_decisions
 from serving.live import load_live
+from serving.records import Occasion, records
 from serving.scoring import OK
+from serving.sources import gather, parts
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +38,57 @@ def test_live_scores_are_the_batchs_to_the_bit(bank: Home, customer_ids: list[st
         for answer in live.answer(customer_ids[start : start + 400], with_reasons=False):
             row = batch.loc[answer.customer_id]
             assert answer.status == row["status"]
-            numbers = {n: v for n, v in row.drop(["status", "reasons"]).items() if not pd.isna(v)}
+            numbers = {n: v for n, v in row.drop(["status", "reasons", "pooled"]).items() if not pd.isna(v)}
             assert answer.values == numbers  # == on floats: to the bit
             scored += answer.status == OK
     assert scored > 0.8 * len(customer_ids)
+
+
+def test_live_offers_are_the_batchs_to_the_bit(
+    own_bank: tuple[Home, object], customer_ids: list[str]
+) -> None:
+    home, salt = own_bank[0], "parity"
+    adviser = adviser_of(load_live(home), home, salt)
+    asked = customer_ids[::-1]  # another order, and other neighbours
+    for start in range(0, len(asked), 700):
+        adviser.answer(asked[start : start + 700], name="parity")
+    live = {d.customer_id: d for d in read_decisions(home.decisions_db, LIVE)}
+    sources = gather(home)
+    occasion = Occasion(
+        LIVE, LIVE, sources.scorer.versions, sources.generation.name, "", *[sources.as_of] * 2
+    )
+    offered = 0
+    for part in parts(sources):
+        free = np.zeros(len(sources.catalogue.options))
+        decided = decide(part.ids, part.weighed, free, sources.policy, salt=salt, occasion=sources.as_of)
+        names, worth = [f"parity:{i}" for i in part.ids], part.scores["value_expected"]
+        batch = records(
+            *(occasion, names, part.ids, decided, part.effects, worth, sources.catalogue, sources.policy)
+        )
+        for decision in batch:
+            assert live[decision.customer_id] == decision  # == on floats: to the bit
+        offered += sum(bool(decision.action) for decision in batch)
+    assert len(live) == len(customer_ids) and offered > 0.5 * len(customer_ids)
+
+
+def test_one_customer_alone_is_offered_what_a_crowd_is(
+    own_bank: tuple[Home, object], customer_ids: list[str]
+) -> None:
+    adviser = adviser_of(load_live(own_bank[0]), own_bank[0], "parity")
+    crowd = adviser.answer(customer_ids[:30], name="same", limit=3, with_reasons=True)
+    for one in crowd:
+        assert adviser.answer([one.customer_id], name="same", limit=3, with_reasons=True) == [one]
+
+
+def test_each_horizons_parts_sum_to_it_and_a_longer_one_is_missing_or_scored(bank: Home) -> None:
+    scorer = load_scorer(bank)
+    _, frame = read_scores(bank, scorer)
+    assert [(h.months, bool(h.missing)) for h in scorer.horizons] == [(24, False), (36, True)]
+    for name in ("value", "value_24m"):
+        parts = sum(frame[f"{name}_{part}"] for part in scorer.parts)
+        assert frame[f"{name}_expected"].notna().any()
+        assert (frame[f"{name}_expected"] - parts).abs().max() < 0.005
+    assert not [column for column in frame if column.startswith("value_36m")]
 
 
 def test_one_customer_alone_is_answered_as_in_a_crowd(bank: Home, customer_ids: list[str]) -> None:

@@ -15,14 +15,15 @@ from scipy.special import expit
 
 from features.errors import CorruptError, InputError
 from training.contract import Feature
-from training.sealed import json_bytes, read_sealed, write_sealed
+from training.versions.sealed import json_bytes, read_sealed, write_sealed
 
-__all__ = ["Feature", "Head", "HeadKind", "Matrix", "Model", "load_model", "save_model"]
+__all__ = ["Basis", "Feature", "Head", "HeadKind", "Matrix", "Model", "load_model", "save_model"]
 
 HeadKind = Literal["probability", "amount", "quantile"]
+Basis = Literal["own", "pooled"]
 Matrix = NDArray[np.float64]
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,22 @@ class Head:
 
     calibration
         `slope` and `intercept` on the logit for a probability; `shift` in the reporting
-        currency for an amount or a quantile.
+        currency for an amount or a quantile, and `scale`, a factor before it, where it has one.
+    basis
+        `own`: the booster learned this answer; `pooled`: one booster for several heads, each with its
+        own calibration (`training.pooled`).
     """
 
     name: str
     kind: HeadKind
     calibration: Mapping[str, float]
     booster: lightgbm.Booster
+    basis: Basis = "own"
 
     @property
     def file(self) -> str:
-        """The head's file, relative to the artifact's folder."""
-        return f"heads/{self.name}.txt"
+        """The head's file, relative to the artifact's folder; pooled heads have one in common."""
+        return f"heads/{self.name}.txt" if self.basis == "own" else "pooled.txt"
 
     def raw(self, matrix: Matrix) -> Matrix:
         """Raw score of each row, shape (n,); one thread, so a row answers as in any batch."""
@@ -54,7 +59,7 @@ class Head:
         if self.kind == "probability":
             answer: Matrix = expit(self.calibration["slope"] * raw + self.calibration["intercept"])
             return answer
-        return raw + self.calibration["shift"]
+        return self.calibration.get("scale", 1.0) * raw + self.calibration["shift"]
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,8 @@ class Model:
         unit. p10 never lies above p90: where the two trees cross they change places.
         """
         self._fits(matrix)
-        answers = {head.name: head.calibrated(head.raw(matrix)) for head in self.heads}
+        raw = {head.file: head.raw(matrix) for head in {h.file: h for h in self.heads}.values()}
+        answers = {head.name: head.calibrated(raw[head.file]) for head in self.heads}
         if "p10" in answers and "p90" in answers:
             low, high = answers["p10"], answers["p90"]
             answers["p10"], answers["p90"] = np.minimum(low, high), np.maximum(low, high)
@@ -167,8 +173,10 @@ def load_model(folder: Path, expected_sha256: str) -> Model:
         Feature(**{**f, "levels": None if f["levels"] is None else tuple(f["levels"])})
         for f in about["features"]
     )
+    texts = dict.fromkeys(h["file"] for h in about["heads"])
+    boosters = {file: lightgbm.Booster(model_str=files[file].decode()) for file in texts}
     heads = tuple(
-        Head(h["name"], h["kind"], h["calibration"], lightgbm.Booster(model_str=files[h["file"]].decode()))
+        Head(h["name"], h["kind"], h["calibration"], boosters[h["file"]], h["basis"])
         for h in about["heads"]
     )
     keys = ("definition", "horizon_days", "gap_days", "currency", "training")
@@ -185,7 +193,13 @@ def _describe(model: Model) -> dict[str, Any]:
         "currency": model.currency,
         "features": [asdict(feature) for feature in model.features],
         "heads": [
-            {"name": h.name, "kind": h.kind, "file": h.file, "calibration": dict(h.calibration)}
+            {
+                "name": h.name,
+                "kind": h.kind,
+                "file": h.file,
+                "calibration": dict(h.calibration),
+                "basis": h.basis,
+            }
             for h in model.heads
         ],
         "training": dict(model.training),

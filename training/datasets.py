@@ -5,16 +5,17 @@ The left side is built here and joined through Feast; rows in = rows out.
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from features.catalogue import load_catalogue
 from features.eligibility import eligible
-from features.errors import InputError, RefusedError
+from features.errors import RefusedError
 from features.families import all_families, model_fields
 from features.families.base import Field
 from features.history.read import connect
@@ -23,8 +24,10 @@ from features.labels import (
     CHURN_DEFINITIONS,
     MONTH_DAYS,
     Outcome,
+    churn_definition,
     churn_outcomes,
     lacking,
+    margin_labels,
     uptake_labels,
     value_labels,
 )
@@ -33,8 +36,10 @@ from features.snapshots import Generation, current_generation
 from features.vocabulary import AS_OF, CUSTOMER_ID, Catalogue
 from training.specs import ModelSpec
 from training.survival import hazard_shares
+from training.worth.horizons import Horizon, learn_horizons
+from training.worth.longer import Later, later_values
 
-__all__ = ["TrainingSet", "mature_snapshots", "outcomes_at", "training_set"]
+__all__ = ["TrainingSet", "fingerprint", "mature_snapshots", "outcomes_at", "training_set", "typed"]
 
 _MONTH = "month"
 """In which month of the window a customer left; no label of its own."""
@@ -51,6 +56,10 @@ class TrainingSet:
     survival
         Of churn, where the definition knows the month: the baseline of `training.survival` over the
         snapshots before the test; else empty.
+    horizons, later
+        Of value: the longer horizons, learned before the test, and what they really brought since.
+    contacts
+        Of what contacts change: what the log says beside its rows (`training.uplift.contacts`).
     """
 
     frame: pd.DataFrame
@@ -58,6 +67,9 @@ class TrainingSet:
     labels: tuple[str, ...]
     fingerprint: str
     survival: tuple[float, ...] = ()
+    horizons: tuple[Horizon, ...] = ()
+    later: tuple[Later, ...] = ()
+    contacts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def mature_snapshots(generation: Generation, spec: ModelSpec) -> tuple[datetime, ...]:
@@ -98,13 +110,12 @@ def training_set(
     Raises
     ------
     InputError
-        If the definition of churn is unknown.
+        If the definition of churn, or the product whose line it is about, is unknown.
     RefusedError
         If the snapshots are too few, or the definition cannot honestly be learned from this bank.
     """
-    if spec.name == "churn" and spec.definition not in CHURN_DEFINITIONS:
-        known = ", ".join(CHURN_DEFINITIONS)
-        raise InputError(f"churn: '{spec.definition}' is not a definition; cure: one of {known}")
+    if spec.name == "churn":
+        churn_definition(spec.definition)
     from features.store import join_features  # Feast takes seconds, which a finished table need not wait
 
     generation, catalogue = current_generation(home), load_catalogue(home.catalogue)
@@ -116,11 +127,28 @@ def training_set(
     survival = _survival(left, spec)
     left = left.drop(columns=_MONTH, errors="ignore")
     tell(f"{spec.name}: joining features to {len(left):,} rows through Feast")
-    frame = _typed(join_features(home, left, spec.service), catalogue)
+    frame = typed(join_features(home, left, spec.service), catalogue)
     labels = tuple(c for c in left.columns if c not in (CUSTOMER_ID, AS_OF))
     if spec.name == "propensity":
         frame = _mask_ineligible(frame, catalogue)
-    return TrainingSet(frame, model_fields(catalogue), labels, _fingerprint(frame), survival)
+    horizons, later = _longer(outcomes, spec, catalogue)
+    return TrainingSet(
+        *(frame, model_fields(catalogue), labels, fingerprint(frame)),
+        survival=survival,
+        horizons=horizons,
+        later=later,
+    )
+
+
+def _longer(
+    outcomes: Sequence[Outcome], spec: ModelSpec, catalogue: Catalogue
+) -> tuple[tuple[Horizon, ...], tuple[Later, ...]]:
+    if spec.name != "value":
+        return (), ()
+    *learned, test = outcomes
+    horizons = learn_horizons(test.connection, spec, catalogue, test.as_of)
+    moments = [outcome.as_of for outcome in learned]
+    return horizons, later_values(test.connection, spec, catalogue, moments, test.known)
 
 
 def _labels(outcome: Outcome, spec: ModelSpec, catalogue: Catalogue) -> pd.DataFrame:
@@ -129,6 +157,8 @@ def _labels(outcome: Outcome, spec: ModelSpec, catalogue: Catalogue) -> pd.DataF
         return frame.loc[frame["excluded"] == "", [CUSTOMER_ID, AS_OF, "churn", _MONTH]]
     if spec.name == "value":
         return value_labels(outcome, catalogue)
+    if spec.name == "margin":
+        return margin_labels(outcome, catalogue.offered)
     return uptake_labels(outcome, [p.name for p in catalogue.offered])
 
 
@@ -150,11 +180,11 @@ def _learnable(left: pd.DataFrame, spec: ModelSpec) -> bool:
 
 
 def _lacking(spec: ModelSpec, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
-    return lacking(CHURN_DEFINITIONS[spec.definition], outcomes[0])
+    return lacking(churn_definition(spec.definition), outcomes[0])
 
 
 def _survival(left: pd.DataFrame, spec: ModelSpec) -> tuple[float, ...]:
-    if spec.name != "churn" or not CHURN_DEFINITIONS[spec.definition].monthly:
+    if spec.name != "churn" or not churn_definition(spec.definition).monthly:
         return ()
     learned = left[left[AS_OF] < left[AS_OF].max()]
     return hazard_shares(learned[_MONTH].to_numpy(), math.ceil(spec.horizon_days / MONTH_DAYS))
@@ -184,7 +214,7 @@ def _unlearnable(
     )
 
 
-def _typed(frame: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
+def typed(frame: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     """Numbers as float64 with NaN for null, whatever types the join returned."""
     numeric = [
         f.name
@@ -202,6 +232,7 @@ def _mask_ineligible(frame: pd.DataFrame, catalogue: Catalogue) -> pd.DataFrame:
     return frame
 
 
-def _fingerprint(frame: pd.DataFrame) -> str:
+def fingerprint(frame: pd.DataFrame) -> str:
+    """SHA-256 over the names of the columns and every cell, in their order."""
     cells = pd.util.hash_pandas_object(frame, index=False).to_numpy()
     return hashlib.sha256(",".join(frame.columns).encode() + cells.tobytes()).hexdigest()

@@ -8,22 +8,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from training.artifact import HeadKind, Matrix, Model
-from training.baselines import CARRIED_ON, RETAINED, plain_amounts
+from training.artifact import Head, HeadKind, Matrix, Model
 from training.datasets import TrainingSet
 from training.fit import TOTAL
 from training.measures import (
+    amount_measures,
     auc,
     average_precision,
     calibration_error,
     calibration_line,
     lift,
-    normalised_gini,
-    ols_line,
-    spearman,
-    top_share,
 )
 from training.split import Split
+from training.worth.baselines import CARRIED_ON, RETAINED, plain_amounts
+from training.worth.longer import longer_measures
 
 __all__ = ["Evaluation", "HeadResult", "Metrics", "evaluate"]
 
@@ -39,7 +37,8 @@ class HeadResult:
     """One head on the test rows for which its label exists.
 
     metrics
-        Measure -> finite number; a measure that is not defined is left out.
+        Measure -> finite number; a measure that is not defined is left out. `pooled` is 1 for a
+        product that shares its booster.
     actual, predicted
         Shape (n,): outcomes, and probabilities or amounts in the reporting currency.
     lone_feature
@@ -62,32 +61,41 @@ class HeadResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model's test results."""
+    """A model's test results.
+
+    longer
+        Of value, `value_<months>` -> measure -> number for longer horizons (`training.worth.longer`).
+    """
 
     heads: tuple[HeadResult, ...]
+    longer: Metrics = field(default_factory=dict)
 
     @property
     def metrics(self) -> dict[str, dict[str, float]]:
         """Head -> measure -> number, as the registry stores it."""
-        return {head.name: dict(head.metrics) for head in self.heads}
+        found = {head.name: head.metrics for head in self.heads} | dict(self.longer)
+        return {name: dict(measures) for name, measures in found.items()}
 
 
 def evaluate(model: Model, training_set: TrainingSet, split: Split) -> Evaluation:
     """Measure every head of a model on the split's test rows.
 
     The value model's parts are measured one by one, and their sum as head `value`, together
-    with the coverage of its P10-P90 range.
+    with the coverage of its P10-P90 range; longer horizons where they have passed.
     """
     test = training_set.frame.iloc[split.test]
     answers = model.predict(model.matrix(test))
     if model.name == "value":
-        return Evaluation(tuple(_amounts(model, training_set, split, answers)))
+        longer = longer_measures(model, training_set.frame, split.calibrate, training_set.later)
+        return Evaluation(tuple(_amounts(model, training_set, split, answers)), longer)
     lone = _LoneFeatures(model, training_set.frame, split)
-    heads = [head.name for head in model.heads if head.name in training_set.labels]
-    return Evaluation(tuple(_probability(name, test, answers[name], lone) for name in heads))
+    # Of a product that was not on sale then, the test knows nothing.
+    heads = [h for h in model.heads if h.name in training_set.labels and test[h.name].notna().any()]
+    return Evaluation(tuple(_probability(head, test, answers[head.name], lone) for head in heads))
 
 
-def _probability(name: str, test: pd.DataFrame, answer: Matrix, lone: "_LoneFeatures") -> HeadResult:
+def _probability(head: Head, test: pd.DataFrame, answer: Matrix, lone: "_LoneFeatures") -> HeadResult:
+    name = head.name
     actual = test[name].to_numpy(dtype=np.float64)
     known = np.isfinite(actual)
     actual, p = actual[known], answer[known]
@@ -109,9 +117,12 @@ def _probability(name: str, test: pd.DataFrame, answer: Matrix, lone: "_LoneFeat
         "calibration_slope": slope,
         "calibration_slope_error": slope_error,
         "calibration_intercept": intercept,
+        "expected": float(p.sum()),
         "observed_to_expected": float(actual.sum() / p.sum()) if p.sum() else math.nan,
         "lone_auc": lone_auc,
     }
+    if head.basis == "pooled":
+        metrics["pooled"] = 1.0
     return HeadResult(name, "probability", _finite(metrics), actual, p, feature, rows=np.flatnonzero(known))
 
 
@@ -125,7 +136,7 @@ def _amounts(
     results = []
     for name in (*parts, TOTAL):
         actual, predicted = test[name].to_numpy(dtype=np.float64)[known], answers[name][known]
-        metrics = _amount_measures(actual, predicted)
+        metrics = amount_measures(actual, predicted)
         plain: dict[str, Matrix] = {}
         if name == TOTAL:
             low, high = answers["p10"][known], answers["p90"][known]
@@ -148,25 +159,8 @@ def _amounts(
 
 
 def _beside(prefix: str, actual: Matrix, amount: Matrix) -> dict[str, float]:
-    found = _amount_measures(actual, amount)
+    found = amount_measures(actual, amount)
     return {f"{prefix}_{name}": found[name] for name in ("gini", "mae_share", "bias")}
-
-
-def _amount_measures(actual: Matrix, predicted: Matrix) -> dict[str, float]:
-    total = abs(float(actual.sum())) or math.nan
-    slope, intercept, slope_error = ols_line(actual, predicted)
-    return {
-        "rows": float(len(actual)),
-        "mean": float(actual.mean()),
-        "gini": normalised_gini(actual, predicted),
-        "spearman": spearman(actual, predicted),
-        "mae_share": float(np.abs(predicted - actual).sum()) / total,
-        "bias": float((predicted - actual).sum()) / total,
-        "top_decile_share": top_share(actual, predicted),
-        "calibration_slope": slope,
-        "calibration_slope_error": slope_error,
-        "calibration_intercept": intercept,
-    }
 
 
 class _LoneFeatures:
@@ -184,10 +178,12 @@ class _LoneFeatures:
         self._bins = [_binned(learned[:, i], test[:, i]) for i in range(len(self._names))]
 
     def best(self, label: str) -> tuple[str, float]:
-        """The best single feature for a label, and its AUC on the test rows."""
+        """The best single feature for a label, and its AUC on the test; none without a training row."""
         learned = self._learned[label].to_numpy(dtype=np.float64)
         test = self._test[label].to_numpy(dtype=np.float64)
         here, there = np.isfinite(learned), np.isfinite(test)
+        if not here.any():
+            return "", math.nan
         scores = {}
         for name, (from_bins, to_bins) in zip(self._names, self._bins, strict=True):
             size = max(int(from_bins.max(initial=0)), int(to_bins.max(initial=0))) + 1

@@ -7,20 +7,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training.artifact import Model, save_model
-from training.bundle import FACTS, RECIPE, SLICES
-from training.sealed import json_bytes
+from training.versions.bundle import FACTS, RECIPE, SLICES
+from training.versions.sealed import json_bytes
 
 if TYPE_CHECKING:
-    from training.champions import ModelVersion
     from training.evaluate import Evaluation
     from training.fit import Fitted
-    from training.recipe import Recipe
-    from training.segments import Slices
+    from training.slices import Slices
+    from training.versions.champions import ModelVersion
+    from training.versions.recipe import Recipe
 
-__all__ = ["AGAINST", "bundle_files", "flat", "nested", "params_of", "signature_of", "tags_of"]
+__all__ = [
+    "AGAINST",
+    "PRODUCTS",
+    "bundle_files",
+    "flat",
+    "nested",
+    "params_of",
+    "signature_of",
+    "tags_of",
+]
 
 AGAINST = "champion/"
 """Prefix of the champion's figures on the challenger's test rows."""
+
+PRODUCTS = "products/"
+"""Prefix of figures over all products together, which are no head's."""
 
 
 def bundle_files(
@@ -46,6 +58,11 @@ def bundle_files(
         Who trained; empty if nobody is named.
     """
     numbers, tags = flat(evaluation.metrics), tags_of(recipe, fitted, evaluation)
+    if recipe.spec.name == "propensity":
+        # It brings the training libraries, which serving goes without.
+        from training.added import product_metrics
+
+        numbers |= flat(product_metrics(evaluation), PRODUCTS)
     tags |= {"champion_version": str(against[0].version) if against else "", "trained_by": who}
     if against:
         numbers |= flat(against[1].metrics, AGAINST)
@@ -91,6 +108,7 @@ def params_of(recipe: "Recipe", fitted: "Fitted") -> dict[str, str]:
         **{f"rows.{head}": str(rows) for head, rows in fitted.log.rows.items()},
         **{f"positives.{head}": str(found) for head, found in fitted.log.positives.items()},
         **{f"refused.{head}": reason[:500] for head, reason in fitted.log.refused.items()},
+        **{f"pooled.{head}": reason[:500] for head, reason in fitted.log.pooled.items()},
     }
 
 

@@ -8,7 +8,7 @@ Words become codes in the order of the contract's levels; a word that training n
 missing value's path (`training.contract`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,22 +17,21 @@ import numpy as np
 import pandas as pd
 
 from features.errors import RefusedError
-from features.vocabulary import AS_OF, CUSTOMER_ID
+from features.vocabulary import CUSTOMER_ID
 from training.artifact import Head, HeadKind, Matrix, Model
 from training.bins import binned, deterministic, eligible, learned_columns
 from training.calibrate import conformal_shift, mean_shift, platt
 from training.datasets import TrainingSet
 from training.monotone import KNOWN_SIGNS, constraints
+from training.pooled import POOL, any_taken, pooled_heads
 from training.specs import ModelSpec
 from training.split import Split
+from training.versions.lineage import learned_from
 
 __all__ = ["TOTAL", "FitLog", "Fitted", "fit"]
 
 TOTAL = "value"
 """The label that the value model's parts add up to."""
-
-_MOMENTS = 1000
-"""Most moments that a model lists one by one."""
 
 _QUANTILES = {"p10": 0.1, "p90": 0.9}
 
@@ -45,19 +44,27 @@ class FitLog:
         Training rows and positives (for amounts: rows) of each head that was fitted.
     refused
         Heads without a model, name -> reason.
+    pooled
+        Products that share one booster (`training.pooled`), name -> why they have none of their own.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
     positives: dict[str, int] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    pooled: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A model and how it came about."""
+    """A model and how it came about.
+
+    pool
+        Of propensity, every product's head on the common booster, whether the model uses it or not.
+    """
 
     model: Model
     log: FitLog
+    pool: Mapping[str, Head] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,8 +105,8 @@ def fit(
     InputError
         If a feature of words is given a sign.
     RefusedError
-        If churn, a part of value, or every product has too few positives to learn from. A
-        single product with too few is left out, and the log says why.
+        If churn, a part of value, or all products together have too few positives to learn from.
+        A single product with too few is pooled with the others, and the log says why.
     """
     frame = training_set.frame
     features, columns = learned_columns(training_set, split.train)
@@ -111,54 +118,57 @@ def fit(
         currency=currency,
         features=features,
         heads=(),
-        training=_lineage(spec, training_set, split, seed),
+        training=learned_from(spec, training_set, split, seed),
     )
     known = KNOWN_SIGNS.get(spec.name, {}) if signs is None else signs
     params = {**spec.params, **constraints(features, known), **deterministic(threads, seed)}
     data = binned(columns, features, params)
     del columns  # as large as the training rows, and the bins say all that is needed of it
     held_out = contract.matrix(frame.iloc[split.calibrate])
+
+    def learn(task: _Task) -> lightgbm.Booster:
+        return lightgbm.train({**params, **_objective(task)}, eligible(data, task.target[split.train]))
+
+    tasks = _tasks(spec, training_set)
+    pool = _pool(spec, tasks, split, learn, held_out, frame[CUSTOMER_ID])
     log, heads = FitLog(), []
-    for task in _tasks(spec, training_set):
-        if reason := _too_few(spec, task, split):
-            log.refused[task.name] = reason
-            tell(f"{spec.name}: no model for '{task.name}': {reason}")
-            continue
-        tell(f"{spec.name}: fitting '{task.name}'")
+    for task in tasks:
         learned = task.target[split.train]
-        booster = lightgbm.train({**params, **_objective(task)}, eligible(data, learned))
-        heads.append(_calibrated(task, booster, held_out, task.target[split.calibrate]))
+        if reason := _too_few(spec, task, split):
+            if task.name not in pool:
+                log.refused[task.name] = reason
+                tell(f"{spec.name}: no model for '{task.name}': {reason}")
+                continue
+            log.pooled[task.name] = reason
+            heads.append(pool[task.name])
+            tell(f"{spec.name}: '{task.name}' is pooled with the other products: {reason}")
+        else:
+            tell(f"{spec.name}: fitting '{task.name}'")
+            heads.append(_calibrated(task, learn(task), held_out, task.target[split.calibrate]))
         log.rows[task.name] = int(np.isfinite(learned).sum())
         log.positives[task.name] = _positives(task, learned)
-    if not heads or (log.refused and spec.name != "propensity"):
+    if log.refused:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in log.refused.items())
         raise RefusedError(f"model '{spec.name}' ({spec.definition}): {reasons}")
-    return Fitted(replace(contract, heads=tuple(heads)), log)
+    return Fitted(replace(contract, heads=tuple(heads)), log, pool)
 
 
-def _lineage(spec: ModelSpec, training_set: TrainingSet, split: Split, seed: int) -> dict[str, Any]:
-    keys = training_set.frame[[AS_OF, CUSTOMER_ID]]
-    learned, test = keys.iloc[split.train], keys.iloc[split.test]
-    return {
-        "fingerprint": training_set.fingerprint,
-        "snapshots": _moments(learned[AS_OF]),
-        "test_snapshots": _moments(test[AS_OF]),
-        "rows": len(split.train),
-        "calibration_rows": len(split.calibrate),
-        "customers": int(learned[CUSTOMER_ID].nunique()),
-        "seed": seed,
-        "survival": list(training_set.survival),
-        "params": dict(spec.params),
-        "lightgbm": lightgbm.__version__,
-    }
-
-
-def _moments(times: "pd.Series[Any]") -> list[str]:
-    """Every moment, or of a table without snapshots, where each row may have its own, the ends."""
-    moments = times.drop_duplicates().sort_values()
-    if len(moments) > _MOMENTS:
-        moments = moments.iloc[:: len(moments) - 1]
-    return [moment.isoformat() for moment in moments]
+def _pool(
+    spec: ModelSpec,
+    tasks: Sequence[_Task],
+    split: Split,
+    learn: Callable[[_Task], lightgbm.Booster],
+    held_out: Matrix,
+    customers: "pd.Series[str]",
+) -> dict[str, Head]:
+    """Every product's head on the common booster; none where all together are too few, or there is one."""
+    if spec.name != "propensity" or len(tasks) < 2:
+        return {}
+    targets = {task.name: task.target for task in tasks}
+    anything = _Task(POOL, "probability", any_taken(targets))
+    if _too_few(spec, anything, split):
+        return {}
+    return pooled_heads(learn(anything), held_out, targets, split, customers)
 
 
 def _tasks(spec: ModelSpec, training_set: TrainingSet) -> list[_Task]:
@@ -177,6 +187,8 @@ def _positives(task: _Task, target: Matrix) -> int:
 
 def _too_few(spec: ModelSpec, task: _Task, split: Split) -> str:
     """Why a head cannot be fitted; empty if it can."""
+    if not np.isfinite(task.target[split.train]).any():
+        return "no outcome of it in the training rows; cure: import more history"
     needed = spec.gates.min_positives
     what = "positives" if task.kind == "probability" else "rows"
     for where, rows in (("training", split.train), ("test", split.test)):

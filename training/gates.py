@@ -1,40 +1,37 @@
-"""Champion against challenger: what a model must show on its out-of-time test to be promoted."""
+"""Champion against challenger: what a model must show on its out-of-time test to be promoted.
 
-from collections.abc import Iterable, Mapping
+A product that is pooled with the others (`training.pooled`) is not asked for discrimination of its own,
+which few takers cannot show; it must expect about as many takers as there were.
+"""
+
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from training.checks import (
+    Check,
+    Measures,
+    amount_by_slice,
+    at_least,
+    between,
+    by_slice,
+    discrimination,
+    level,
+    lone,
+    no_leak,
+    no_worse,
+    slope,
+)
 from training.evaluate import Metrics
 from training.fit import TOTAL
-from training.segments import JUDGED_POSITIVES, Slices
-from training.specs import Gates, ModelSpec
+from training.slices import Slices
+from training.specs import CONTACT_MODELS, Gates, ModelSpec
+from training.uplift.gates import uplift_checks, uplift_summary
 
 __all__ = ["MAX_AGE_DAYS", "Check", "Verdict", "failing", "judge"]
 
 MAX_AGE_DAYS = 400
 """A challenger whose newest outcomes became known longer ago than this has missed a whole year."""
-
-_ERRORS = 2.0
-"""A calibration slope is refused when its range is missed by more than so many standard errors."""
-
-_SLICE_AUC = 0.5
-_SLICE_RATIO = (0.5, 2.0)
-
-_Measures = Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One gate and what it found; `head` is empty where the whole model is meant."""
-
-    head: str
-    gate: str
-    measured: str
-    bound: str
-    passed: bool
-
-    def __str__(self) -> str:
-        head = f"{self.head}: " if self.head else ""
-        return f"{head}{self.gate} {self.measured}, must be {self.bound}"
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ def judge(
     Parameters
     ----------
     slices
-        The probabilities slice by slice (`training.segments`).
+        The answers slice by slice (`training.slices`).
     age_days
         Days since the outcomes that it was tested on were known; None where there is no present
         to hold it against.
@@ -97,72 +94,50 @@ def judged_heads(spec: ModelSpec, metrics: Metrics) -> list[str]:
     return [name for name in metrics if spec.name != "value" or name == TOTAL]
 
 
-def _head(spec: ModelSpec, name: str, m: _Measures, slices: Slices) -> list[Check]:
+def _head(spec: ModelSpec, name: str, m: Measures, slices: Slices) -> list[Check]:
     gates = spec.gates
+    if spec.name in CONTACT_MODELS:
+        return uplift_checks(name, m, gates)
+    if spec.name == "margin":
+        return [no_worse(name, m)]
     if spec.name == "value":
         return [
-            _at_least(name, "rows in the test", m.get("rows", 0), gates.min_positives, 0),
-            *_discrimination(name, "normalised Gini", m.get("gini"), gates),
-            _between(name, "share of the test within P10 to P90", m.get("coverage"), gates.coverage),
-            _slope(name, m, gates),
+            at_least(name, "rows in the test", m.get("rows", 0), gates.min_positives, 0),
+            *discrimination(name, "normalised Gini", m.get("gini"), gates),
+            between(name, "share of the test within P10 to P90", m.get("coverage"), gates.coverage),
+            slope(name, m, gates),
+            *amount_by_slice(name, slices.get(name, {})),
         ]
+    if m.get("pooled"):
+        return _pooled(name, m, gates, slices.get(name, {}))
     return [
-        _at_least(name, "positives in the test", m.get("positives", 0), gates.min_positives, 0),
-        *_discrimination(name, "AUC", m.get("auc"), gates),
-        _lone(name, m, gates),
-        _slope(name, m, gates),
-        *_slices(name, slices.get(name, {})),
+        at_least(name, "positives in the test", m.get("positives", 0), gates.min_positives, 0),
+        *discrimination(name, "AUC", m.get("auc"), gates),
+        lone(name, m, gates),
+        slope(name, m, gates),
+        *by_slice(name, slices.get(name, {})),
     ]
 
 
-def _discrimination(name: str, word: str, found: float | None, gates: Gates) -> Iterable[Check]:
-    if found is None:
-        return [Check(name, word, "not defined on the test", f"at least {gates.min_auc}", False)]
-    leak = f"at most {gates.max_auc}, else taken for a leak"
+def _pooled(name: str, m: Measures, gates: Gates, slices: Mapping[str, Measures]) -> list[Check]:
+    """What a pooled product must show: its level always, the rest where it has takers enough."""
+    checks = [level(name, m)]
+    if m.get("positives", 0) < gates.min_positives:
+        return checks
+    ratios = {s: {k: v for k, v in found.items() if k != "auc"} for s, found in slices.items()}
     return [
-        _at_least(name, word, found, gates.min_auc, 4),
-        Check(name, word, f"{found:.4f}", leak, found <= gates.max_auc),
+        *checks,
+        no_leak(name, "AUC", m.get("auc", 0.0), gates),
+        lone(name, m, gates),
+        slope(name, m, gates),
+        *by_slice(name, ratios),
     ]
-
-
-def _lone(name: str, m: _Measures, gates: Gates) -> Check:
-    found = m.get("lone_auc", 0.0)
-    bound = f"at most {gates.max_lone_auc}, else it gives the outcome away"
-    return Check(name, "AUC of one feature alone", f"{found:.4f}", bound, found <= gates.max_lone_auc)
-
-
-def _slope(name: str, m: _Measures, gates: Gates) -> Check:
-    slope, (low, high) = m.get("calibration_slope"), gates.slope
-    gate, bound = "calibration slope", f"{low} to {high}, or two standard errors off"
-    if slope is None:
-        return Check(name, gate, "not defined on the test", bound, False)
-    room = _ERRORS * m.get("calibration_slope_error", 0.0)
-    measured = f"{slope:.2f} ± {room:.2f} (two standard errors)"
-    return Check(name, gate, measured, bound, low - room <= slope <= high + room)
-
-
-def _slices(name: str, found: Mapping[str, _Measures]) -> list[Check]:
-    """One line for each slice that fails, and one for all that pass a bound."""
-    low, high = _SLICE_RATIO
-    aucs = {s: m["auc"] for s, m in found.items() if "auc" in m}
-    ratios = {s: m["observed_to_expected"] for s, m in found.items() if "observed_to_expected" in m}
-    wrong = {s: f"{auc:.3f}" for s, auc in aucs.items() if auc < _SLICE_AUC}
-    off = {s: f"{ratio:.2f}" for s, ratio in ratios.items() if not low <= ratio <= high}
-    checks = []
-    for gate, values, missed, bound in (
-        ("AUC", aucs, wrong, f"at least {_SLICE_AUC}"),
-        ("observed to expected", ratios, off, f"{low} to {high}"),
-    ):
-        checks += [Check(name, f"{gate} where {s}", value, bound, False) for s, value in missed.items()]
-        if values and not missed:
-            gate = f"{gate} in {len(values)} slices of {JUDGED_POSITIVES} positives or more"
-            measured = f"{min(values.values()):.2f} to {max(values.values()):.2f}"
-            checks.append(Check(name, gate, measured, bound, True))
-    return checks
 
 
 def _beside(spec: ModelSpec, challenger: Metrics, champion: Metrics) -> list[Check]:
     """The challenger beside the champion on the same test rows."""
+    if spec.name == "margin" or spec.name in CONTACT_MODELS:
+        return []  # the champion has seen the rows that the challenger was held apart from
     measure = "gini" if spec.name == "value" else "auc"
     checks = []
     for name in judged_heads(spec, champion):
@@ -170,6 +145,8 @@ def _beside(spec: ModelSpec, challenger: Metrics, champion: Metrics) -> list[Che
             bound = "answered for, as the champion does"
             checks.append(Check(name, "the challenger's answer", "missing", bound, False))
             continue
+        if champion[name].get("positives", math.inf) < spec.gates.min_positives:
+            continue  # so few takers rank by chance
         mine, theirs = challenger[name].get(measure, 0.0), champion[name].get(measure, 0.0)
         floor = theirs - spec.gates.max_loss
         bound = f"at least {floor:.4f}: the champion reaches {theirs:.4f} on the same rows"
@@ -177,23 +154,19 @@ def _beside(spec: ModelSpec, challenger: Metrics, champion: Metrics) -> list[Che
     return checks
 
 
-def _at_least(name: str, gate: str, found: float, floor: float, digits: int) -> Check:
-    return Check(name, gate, f"{found:.{digits}f}", f"at least {floor}", found >= floor)
-
-
-def _between(name: str, gate: str, found: float | None, bounds: tuple[float, float]) -> Check:
-    low, high = bounds
-    measured = "not defined on the test" if found is None else f"{found:.3f}"
-    return Check(name, gate, measured, f"{low} to {high}", found is not None and low <= found <= high)
-
-
-def _summary(spec: ModelSpec, name: str, m: _Measures) -> str:
-    slope, (low, high) = m["calibration_slope"], spec.gates.slope
-    chance = "" if low <= slope <= high else f" (outside {low} to {high}, by no more than chance)"
+def _summary(spec: ModelSpec, name: str, m: Measures) -> str:
+    if spec.name in CONTACT_MODELS:
+        return uplift_summary(name, m)
+    if spec.name == "margin":
+        return f"{name}: {no_worse(name, m).measured}"
+    if m.get("pooled"):
+        return f"{name}: pooled with the other products, {level(name, m).measured}"
+    line, (low, high) = m["calibration_slope"], spec.gates.slope
+    chance = "" if low <= line <= high else f" (outside {low} to {high}, by no more than chance)"
     if spec.name == "value":
         told = f"Gini {m['gini']:.3f}, bias {m['bias']:+.1%}, P10-P90 covers {m['coverage']:.1%}"
-        return f"{name}: {told}, calibration slope {slope:.2f}{chance}"
+        return f"{name}: {told}, calibration slope {line:.2f}{chance}"
     return (
         f"{name}: AUC {m['auc']:.3f}, lift {m['lift_10']:.1f} in the top decile, "
-        f"calibration slope {slope:.2f}{chance}, {m['positives']:.0f} positives"
+        f"calibration slope {line:.2f}{chance}, {m['positives']:.0f} positives"
     )

@@ -12,6 +12,7 @@ from scipy.stats import rankdata
 from training.calibrate import platt
 
 __all__ = [
+    "amount_measures",
     "auc",
     "average_precision",
     "calibration_error",
@@ -105,6 +106,28 @@ def calibration_line(actual: _Array, probability: _Array) -> tuple[float, float,
     weight = p * (1 - p)
     spread = float(np.sum(weight * (raw - np.average(raw, weights=weight)) ** 2))
     return slope, intercept, spread**-0.5 if spread > _EDGE else float("nan")
+
+
+def amount_measures(actual: _Array, predicted: _Array) -> dict[str, float]:
+    """Every measure of predicted amounts; NaN where it is not defined.
+
+    rows, mean (of what happened), gini, spearman, mae_share (sum of absolute errors over the total),
+    bias (predicted total over the actual one, less 1), top_decile_share, and the calibration line.
+    """
+    total = abs(float(actual.sum())) or float("nan")
+    slope, intercept, slope_error = ols_line(actual, predicted)
+    return {
+        "rows": float(len(actual)),
+        "mean": float(actual.mean()),
+        "gini": normalised_gini(actual, predicted),
+        "spearman": spearman(actual, predicted),
+        "mae_share": float(np.abs(predicted - actual).sum()) / total,
+        "bias": float((predicted - actual).sum()) / total,
+        "top_decile_share": top_share(actual, predicted),
+        "calibration_slope": slope,
+        "calibration_slope_error": slope_error,
+        "calibration_intercept": intercept,
+    }
 
 
 def ols_line(actual: _Array, predicted: _Array) -> tuple[float, float, float]:

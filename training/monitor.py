@@ -10,8 +10,8 @@ import pandas as pd
 from features.home import Home
 from features.snapshots import current_generation, read_snapshot
 from training.artifact import Model
-from training.champions import Champions
 from training.specs import spec_for
+from training.versions.champions import Champions
 
 __all__ = ["DRIFTED", "Drift", "Health", "health", "psi"]
 

@@ -1,7 +1,7 @@
 """Training from end to end: the composition of the modules beside it."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,26 +10,27 @@ from features.errors import CorruptError, InputError, NotReadyError
 from features.home import Home
 from features.settings import Settings
 from features.snapshots import current_generation
-from training.bundle import Bundle, discard, keep, open_bundle
-from training.champions import ModelVersion
-from training.datasets import TrainingSet, training_set
+from training.datasets import TrainingSet
 from training.evaluate import Evaluation, Metrics, evaluate
 from training.facts import bundle_files
-from training.fit import Fitted, fit
-from training.gates import Verdict, failing, judge
-from training.page import write_page
-from training.recipe import Origin, recipe_of
+from training.gates import Verdict, judge
+from training.groups import groups_of
+from training.kinds import examples_of, has_own_page, make
+from training.pages.page import write_page
+from training.pages.plots import draw
+from training.pages.trained import expected_values, trained_page
 from training.registry import Registry
-from training.report import draw
-from training.segments import slices_of
+from training.slices import judged, slices_of
 from training.sound import check_sound
 from training.specs import ModelSpec, spec_for
 from training.split import Split, out_of_time
 from training.staleness import age_days
-from training.trained_page import trained_page
 from training.tune import Budget, tune
+from training.versions.bundle import Bundle, discard, keep, open_bundle
+from training.versions.champions import ModelVersion
+from training.versions.recipe import Origin, recipe_of
 
-__all__ = ["TrainResult", "fit_passing", "log_pending", "train", "train_on"]
+__all__ = ["TrainResult", "log_pending", "train", "train_on"]
 
 Tell = Callable[[str], None]
 
@@ -39,15 +40,18 @@ class TrainResult:
     """A registered challenger.
 
     verdict
-        What the gates say of it now; `training.promotion` asks them again.
+        What the gates say of it now; `training.versions.promotion` asks them again.
     refused
         Products without a model, name -> reason.
+    pooled
+        Products without a model of their own, name -> reason; they share one.
     """
 
     version: ModelVersion
     metrics: Metrics
     verdict: Verdict
     refused: dict[str, str]
+    pooled: dict[str, str]
 
 
 def train(
@@ -72,9 +76,11 @@ def train(
         then the message says where the finished model is kept.
     """
     spec, generation = spec_for(name, definition), current_generation(home)
+    if budget is not None and has_own_page(spec):
+        raise InputError(f"{name}: what it learns is not tuned; cure: leave out --tune")
     currency = load_catalogue(home.catalogue).currency
     origin = Origin(generation.name, home.catalogue.read_text(encoding="utf-8"))
-    examples = training_set(home, spec, settings, tell)
+    examples = examples_of(home, spec, settings, tell)
     if current_generation(home) != generation:
         raise NotReadyError(
             f"{home.offline}: the features were built anew meanwhile; cure: run `tenure train {name}` again"
@@ -117,58 +123,80 @@ def train_on(
     budget
         How much to tune first; the recipe keeps what was chosen. None: not at all.
     """
+    if has_own_page(spec):
+        return _train_apart(*(home, spec, examples, currency, threads, seed, tell, origin, who))
     present = current_generation(home).as_of if origin else None
     check_sound(spec, examples, present, tell)
     split = out_of_time(examples.frame, spec)
     if budget is not None:
         found = tune(spec, examples, split, budget=budget, seed=seed, threads=threads, tell=tell)
         spec = replace(spec, params=found.params)
-    fitted, evaluation = fit_passing(
-        spec, examples, split, currency=currency, threads=threads, seed=seed, tell=tell
-    )
-    slices = slices_of(evaluation, examples.frame.iloc[split.test])
-    registry = Registry(home)
+    made = make(spec, examples, currency=currency, threads=threads, seed=seed, tell=tell, split=split)
+    fitted, evaluation, registry = made.fitted, made.evaluation, Registry(home)
     against = _champion(registry, spec, examples, split, tell)
+    theirs = against[1].metrics if against else None
+    tell(f"{spec.name}: judging it part by part, and writing its page")
+    values = expected_values(registry, fitted.model, examples, split)
+    groups = (
+        groups_of(examples.frame.iloc[split.test], load_catalogue(home.catalogue), values) if origin else {}
+    )
+    parts = slices_of(fitted.model, evaluation, examples, split, groups)
+    slices, age = judged(parts), age_days(spec, fitted.model, present)
+    verdict = judge(spec, evaluation.metrics, theirs, slices=slices, age_days=age)
     recipe = recipe_of(spec, origin, currency=currency, seed=seed, fingerprint=examples.fingerprint)
     with tempfile.TemporaryDirectory() as plots:
         draw(evaluation, fitted.model, Path(plots))
-        page = trained_page(registry, fitted, examples, split, evaluation, against)
+        page = trained_page(registry, fitted, examples, split, evaluation, parts, against, values, verdict)
         (Path(plots) / "page.html").write_text(page, encoding="utf-8")
         files = bundle_files(recipe, fitted, evaluation, slices, Path(plots), against=against, who=who)
-    version = _log(registry, keep(home, files))
-    write_page(home, spec.name, str(version.version), page)
-    tell(f"{spec.name}: registered version {version.version} as challenger")
-    theirs = against[1].metrics if against else None
-    age = age_days(spec, fitted.model, present)
-    verdict = judge(spec, evaluation.metrics, theirs, slices=slices, age_days=age)
-    return TrainResult(version, evaluation.metrics, verdict, fitted.log.refused)
+    version = _registered(registry, home, spec, files, page, tell)
+    return TrainResult(version, evaluation.metrics, verdict, fitted.log.refused, fitted.log.pooled)
 
 
-def fit_passing(
+def _train_apart(
+    home: Home,
     spec: ModelSpec,
     examples: TrainingSet,
-    split: Split,
-    *,
     currency: str,
     threads: int,
     seed: int,
     tell: Tell,
-) -> tuple[Fitted, Evaluation]:
-    """Fit and measure; products that miss a bound are left out, so that they hold back no other."""
-    fitted = fit(spec, examples, split, currency=currency, threads=threads, seed=seed, tell=tell)
-    evaluation = evaluate(fitted.model, examples, split)
-    if spec.name != "propensity":
-        return fitted, evaluation
-    slices = slices_of(evaluation, examples.frame.iloc[split.test])
-    missed = failing(spec, evaluation.metrics, slices)
-    kept = tuple(head for head in fitted.model.heads if head.name not in missed)
-    if not missed or not kept:
-        return fitted, evaluation
-    for name, reasons in missed.items():
-        tell(f"{spec.name}: no model for '{name}': {'; '.join(reasons)}")
-    refused = fitted.log.refused | {name: "; ".join(reasons) for name, reasons in missed.items()}
-    model, log = replace(fitted.model, heads=kept), replace(fitted.log, refused=refused)
-    return Fitted(model, log), Evaluation(tuple(h for h in evaluation.heads if h.name not in missed))
+    origin: Origin | None,
+    who: str,
+) -> TrainResult:
+    """As `train_on`, of a family with measures and a page of its own."""
+    made = make(spec, examples, currency=currency, threads=threads, seed=seed, tell=tell)
+    fitted, evaluation, registry = made.fitted, made.evaluation, Registry(home)
+    age = age_days(spec, fitted.model, current_generation(home).as_of if origin else None)
+    verdict = judge(spec, evaluation.metrics, None, age_days=age)
+    recipe = recipe_of(spec, origin, currency=currency, seed=seed, fingerprint=examples.fingerprint)
+    page = made.page(verdict) if made.page else ""
+    against = _present(registry, spec)
+    with tempfile.TemporaryDirectory() as plots:
+        (Path(plots) / "page.html").write_text(page, encoding="utf-8")
+        files = bundle_files(recipe, fitted, evaluation, {}, Path(plots), against=against, who=who)
+    version = _registered(registry, home, spec, files, page, tell)
+    return TrainResult(version, evaluation.metrics, verdict, fitted.log.refused, fitted.log.pooled)
+
+
+def _present(registry: Registry, spec: ModelSpec) -> tuple[ModelVersion, Evaluation] | None:
+    """The champion, not measured: it has seen rows that the challenger was held apart from."""
+    try:
+        return registry.champion(spec.name), Evaluation(())
+    except NotReadyError:
+        return None
+
+
+def _registered(
+    registry: Registry, home: Home, spec: ModelSpec, files: Mapping[str, bytes], page: str, tell: Tell
+) -> ModelVersion:
+    """Keep the finished run, log it, and put its page in its place."""
+    bundle = keep(home, files)
+    tell(f"{spec.name}: logging the finished model")
+    version = _log(registry, bundle)
+    write_page(home, spec.name, str(version.version), page)
+    tell(f"{spec.name}: registered version {version.version} as challenger")
+    return version
 
 
 def log_pending(home: Home, folder: Path) -> ModelVersion:

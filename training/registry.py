@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from features.errors import InputError, NotReadyError, RefusedError
 from features.home import Home, write_whole
-from training.artifact import Model, load_model
-from training.bundle import FACTS, Bundle
-from training.champions import Champions, ModelVersion, locked
+from training.artifact import Model
 from training.facts import AGAINST, nested
-from training.probe import probe
+from training.versions.bundle import FACTS, Bundle
+from training.versions.champions import Champions, ModelVersion, locked
+from training.versions.probe import probe
+from training.versions.sealed import read_sealed
 
 if TYPE_CHECKING:
     from training.gates import Verdict
@@ -60,7 +61,7 @@ class Registry:
             run_id = run.info.run_id
             _log_facts(client, run, facts)
             client.log_artifacts(run_id, str(bundle.folder))
-            load_model(self._champions.folder(run_id), sha256)
+            read_sealed(self._champions.folder(run_id), sha256)
             client.set_terminated(run_id)
             if not client.search_registered_models(f"name='{name}'"):
                 client.create_registered_model(name)

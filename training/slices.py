@@ -1,4 +1,8 @@
-"""The model on parts of the test: where it is weaker, and where its level is off."""
+"""The model on parts of the test: where it is weaker, and where its level is off.
+
+One definition for both who read it: the page shows every part, the gates judge those that are large
+enough to say something, so that a good average cannot hide customers the model is wrong about.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,148 +10,217 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import bootstrap
 
 from features.vocabulary import AS_OF
 from training.artifact import Matrix, Model
 from training.datasets import TrainingSet
-from training.evaluate import HeadResult
+from training.estimate import Estimate, Z, by_influence, by_resamples
+from training.evaluate import Evaluation, HeadResult
 from training.fit import TOTAL
+from training.groups import Names, ordered, parts_of
 from training.measures import delong, normalised_gini
 from training.split import Split
 
-__all__ = ["FEWEST", "Slice", "slices"]
+__all__ = [
+    "FEWEST",
+    "JUDGED_POSITIVES",
+    "JUDGED_ROWS",
+    "Parts",
+    "Slice",
+    "Slices",
+    "judged",
+    "slices_of",
+]
+
+Slices = Mapping[str, Mapping[str, Mapping[str, float]]]
+"""Head -> slice, such as `region=north` -> rows and measures with the ends of their intervals."""
 
 FEWEST = 20
 """Slices of fewer customers are not shown."""
 
-_Names = np.ndarray[Any, np.dtype[np.str_]]
+JUDGED_POSITIVES = 30
+"""A slice with fewer of either outcome says nothing about a probability."""
 
-_MOST = 12
-_Z = 1.96
-_AGES = {"under 26": 26, "26 to 44": 45, "45 to 64": 65, "65 and older": np.inf}
-_TENURES = {
-    "under 1 year": 365.25,
-    "1 to 3 years": 1095.75,
-    "3 to 10 years": 3652.5,
-    "10 years or more": np.inf,
-}
+JUDGED_ROWS = 100
+"""A slice of fewer customers says nothing about an amount: a single large one moves it."""
+
+_DRAWS, _ROWS, _SEED = 100, 5_000, 7
 
 
 @dataclass(frozen=True)
 class Slice:
     """One part of the customers.
 
+    positives
+        To how many it happened; of an amount, 0.
     mean
         Base rate, or the mean amount in the reporting currency.
-    score, low, high
-        AUC with its 95% interval, or normalised Gini without one; NaN where it is not defined.
-    ratio
-        What happened over what was predicted: 1 is right, above 1 the model is too low.
+    score
+        AUC (interval by DeLong), or normalised Gini (interval by a bootstrap over the customers).
+    level
+        Of a probability, what happened over what was predicted: 1 is right, above 1 the model is too
+        low. Of an amount, predicted less actual, over what such customers bring or all bring if that
+        is more: 0 is right, above 0 the model is too high.
+    judged
+        Whether it is large enough to be held against a model.
     """
 
     by: str
     name: str
     rows: int
+    positives: int
     mean: float
-    score: float
-    low: float
-    high: float
-    ratio: float
+    score: Estimate
+    level: Estimate
+    judged: bool
 
 
-def slices(
-    head: HeadResult, model: Model, training_set: TrainingSet, split: Split
-) -> tuple[tuple[Slice, ...], int]:
-    """A head by kind of customer, age, time with the bank, region, and month of the snapshot.
+@dataclass(frozen=True)
+class Parts:
+    """A head's slices in the order of the page, and how many were hidden as too few customers."""
 
-    The months before the test's are those of customers whom the trees never saw.
+    shown: tuple[Slice, ...]
+    hidden: int
 
-    Returns
-    -------
-    slices, hidden
-        In the order of the page, and how many were hidden because they hold too few customers.
+
+def slices_of(
+    model: Model,
+    evaluation: Evaluation,
+    training_set: TrainingSet,
+    split: Split,
+    groups: Mapping[str, Names] | None = None,
+) -> dict[str, Parts]:
+    """Every probability, and the sum of a value's parts, slice by slice.
+
+    By what `groups` tells apart, kind, age, time with the bank, region, quarter of the balance, and
+    month of the snapshot; what the frame lacks is left out. The months before the test's are those of
+    customers whom the trees never saw.
+
+    Parameters
+    ----------
+    groups
+        What the bank itself tells customers apart by, such as segment and tier -> names of shape
+        (n_test,), empty where none fits.
     """
-    test = training_set.frame.iloc[split.test[head.rows]]
+    test = training_set.frame.iloc[split.test]
+    parts = parts_of(test, groups or {})
+    held_out = training_set.frame.iloc[split.calibrate]
+    unseen = _answers(model, held_out) if len(held_out) else {}
+    found = {}
+    for head in evaluation.heads:
+        if head.kind == "probability" or head.name == TOTAL:
+            shown, hidden = _cut(head, {by: names[head.rows] for by, names in parts.items()})
+            later = test[AS_OF].iloc[head.rows]
+            months = [
+                *_months(head, held_out, unseen.get(head.name)),
+                *_by_month(head, later, "the test", head.actual, head.predicted),
+            ]
+            found[head.name] = Parts((*shown, *months), hidden)
+    return found
+
+
+def judged(found: Mapping[str, Parts]) -> dict[str, dict[str, dict[str, float]]]:
+    """What is stored with a run and what its gates read: the slices large enough to be judged."""
+    return {
+        head: {f"{s.by}={s.name}": _measures(s) for s in parts.shown if s.judged}
+        for head, parts in found.items()
+    }
+
+
+def _measures(part: Slice) -> dict[str, float]:
+    score, level = ("auc", "observed_to_expected") if part.positives else ("gini", "bias")
+    measures = {"rows": float(part.rows), "positives": float(part.positives)}
+    for name, found in ((score, part.score), (level, part.level)):
+        measures |= {name: found.point, f"{name}_low": found.low, f"{name}_high": found.high}
+    return {name: number for name, number in measures.items() if np.isfinite(number)}
+
+
+def _cut(head: HeadResult, parts: Mapping[str, Names]) -> tuple[list[Slice], int]:
     shown, hidden = [], 0
-    for by, names in _parts(test).items():
-        for name in _ordered(names):
+    for by, names in parts.items():
+        for name in ordered(names):
             inside = names == name
             if inside.sum() < FEWEST:
                 hidden += 1
             else:
                 shown.append(_slice(by, name, head, head.actual[inside], head.predicted[inside]))
-    return (*shown, *_months(head, model, training_set, split)), hidden
+    return shown, hidden
 
 
-def _parts(test: pd.DataFrame) -> dict[str, _Names]:
-    """Kind of slice -> the part that each test row belongs to; shape (n,)."""
-    parts = {}
-    if "kind" in test:
-        parts["kind"] = _words(test["kind"])
-    if "age_years" in test:
-        parts["age"] = _bands(test["age_years"], _AGES)
-    if "tenure_days" in test:
-        parts["time with the bank"] = _bands(test["tenure_days"], _TENURES)
-    if "region" in test:
-        parts["region"] = _words(test["region"])
-    return parts
+def _answers(model: Model, frame: pd.DataFrame) -> dict[str, Matrix]:
+    answers = model.predict(model.matrix(frame))
+    amounts = [answers[head.name] for head in model.heads if head.kind == "amount"]
+    return answers | ({TOTAL: np.sum(amounts, axis=0)} if amounts else {})
 
 
-def _words(values: "pd.Series[str]") -> _Names:
-    words = values.fillna("not known").astype(str)
-    common = words.value_counts().index[:_MOST]
-    return np.asarray(words.where(words.isin(common), "all others"), dtype=np.str_)
-
-
-def _bands(values: "pd.Series[float]", ends: Mapping[str, float]) -> _Names:
-    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    place = np.searchsorted(list(ends.values()), numbers, side="right")
-    names = np.array([*ends, "not known"])
-    return np.asarray(names[np.where(np.isfinite(numbers), np.minimum(place, len(ends) - 1), len(ends))])
-
-
-def _ordered(names: _Names) -> list[str]:
-    """Bands in their own order, words by count; what is not known comes last."""
-    found, counts = np.unique(names, return_counts=True)
-    place = {name: i for i, name in enumerate([*_AGES, *_TENURES])}
-    last = ("all others", "not known")
-    by_count = sorted(zip(found.tolist(), counts.tolist(), strict=True), key=lambda item: -item[1])
-    return sorted((n for n, _ in by_count), key=lambda n: (n in last, place.get(n, 0)))
-
-
-def _months(head: HeadResult, model: Model, training_set: TrainingSet, split: Split) -> list[Slice]:
-    held_out = training_set.frame.iloc[split.calibrate]
+def _months(head: HeadResult, held_out: pd.DataFrame, predicted: Matrix | None) -> list[Slice]:
+    if predicted is None:
+        return []
     target = held_out[head.name].to_numpy(dtype=np.float64)
     known = np.isfinite(target)
-    held_out, target = held_out[known], target[known]
-    answers = model.predict(model.matrix(held_out)) if len(held_out) else {}
-    predicted = answers.get(head.name)
-    if head.name == TOTAL and answers:
-        predicted = np.sum([answers[h.name] for h in model.heads if h.kind == "amount"], axis=0)
-    months = held_out[AS_OF].dt.strftime("%Y-%m").to_numpy()
-    last = training_set.frame[AS_OF].iloc[split.test].max()
-    found = []
-    for month in np.unique(months):
-        inside = months == month
-        if predicted is not None and inside.sum() >= FEWEST:
-            name = f"{month}, unseen customers"
-            found.append(_slice("month", name, head, target[inside], predicted[inside]))
-    return [*found, _slice("month", f"{last:%Y-%m}, the test", head, head.actual, head.predicted)]
+    return _by_month(head, held_out[AS_OF][known], "unseen customers", target[known], predicted[known])
 
 
-def _slice(
-    by: str,
-    name: str,
-    head: HeadResult,
-    actual: Matrix,
-    predicted: Matrix,
-) -> Slice:
-    total = float(predicted.sum())
-    ratio = float(actual.sum()) / total if total else float("nan")
+def _by_month(
+    head: HeadResult, times: "pd.Series[Any]", who: str, actual: Matrix, predicted: Matrix
+) -> list[Slice]:
+    months = times.dt.strftime("%Y-%m").to_numpy()
+    masks = {month: months == month for month in np.unique(months)}
+    return [
+        _slice("month", f"{month}, {who}", head, actual[inside], predicted[inside])
+        for month, inside in masks.items()
+        if inside.sum() >= FEWEST
+    ]
+
+
+def _slice(by: str, name: str, head: HeadResult, actual: Matrix, predicted: Matrix) -> Slice:
+    about = (by, name, len(actual))
+    mean = float(actual.mean())
     if head.kind == "probability":
-        (score,), covariance = delong(actual, predicted[None, :])
-        error = _Z * float(covariance[0, 0]) ** 0.5
-        low, high = max(0.0, float(score) - error), min(1.0, float(score) + error)
-    else:
-        score, low, high = normalised_gini(actual, predicted), float("nan"), float("nan")
-    return Slice(by, name, len(actual), float(actual.mean()), float(score), low, high, ratio)
+        positives = int(actual.sum())
+        enough = min(positives, len(actual) - positives) >= JUDGED_POSITIVES
+        return Slice(*about, positives, mean, _auc(actual, predicted), _ratio(actual, predicted), enough)
+    usual = max(abs(mean), abs(float(head.actual.mean())))
+    enough = len(actual) >= JUDGED_ROWS
+    return Slice(*about, 0, mean, _gini(actual, predicted), _bias(actual, predicted, usual), enough)
+
+
+def _auc(actual: Matrix, predicted: Matrix) -> Estimate:
+    (score,), covariance = delong(actual, predicted[None, :])
+    error = Z * float(covariance[0, 0]) ** 0.5
+    return Estimate(float(score), max(0.0, float(score) - error), min(1.0, float(score) + error))
+
+
+def _ratio(actual: Matrix, predicted: Matrix) -> Estimate:
+    """Outcomes over predictions; the ratio estimator's linearised error (Cochran 1977, 6.4)."""
+    mean = float(predicted.mean())
+    if not mean:
+        return Estimate(*[float("nan")] * 3)
+    ratio = float(actual.mean()) / mean
+    return by_influence(ratio, (actual - ratio * predicted) / mean)
+
+
+def _bias(actual: Matrix, predicted: Matrix, usual: float) -> Estimate:
+    if not usual:
+        return Estimate(*[float("nan")] * 3)
+    off = (predicted - actual) / usual
+    return by_influence(float(off.mean()), off - off.mean())
+
+
+def _gini(actual: Matrix, predicted: Matrix) -> Estimate:
+    """Normalised Gini; of more than 5,000 customers every so-manieth is drawn from."""
+    gini = normalised_gini(actual, predicted)
+    if not np.isfinite(gini):
+        return Estimate(*[float("nan")] * 3)
+    places = slice(None, None, max(1, len(actual) // _ROWS))
+    drawn = bootstrap(
+        (actual[places], predicted[places]),
+        normalised_gini,
+        n_resamples=_DRAWS,
+        paired=True,
+        vectorized=False,
+        method="percentile",
+        rng=np.random.default_rng(_SEED),
+    )
+    return by_resamples(gini, drawn.bootstrap_distribution)

@@ -19,8 +19,9 @@ def check_sound(
 ) -> None:
     """Refuse a training set that breaks its contract, and tell of columns that say nothing.
 
-    A label that is missing is none: its row is not learned from. A column that is empty or has
-    one value stays in the model's contract, and no tree can split on it.
+    A product's label is missing for who cannot have it; a row without any label answers nothing and is
+    refused. A column that is empty or has one value is told, stays in the model's contract, and no tree
+    can split on it.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ def check_sound(
     ------
     InputError
         If a customer has two rows of one snapshot, a snapshot lies in the future, a value is
-        infinite, or a label of a probability is neither 0 nor 1.
+        infinite, a row has no label, a label of a probability is neither 0 nor 1, or no column changes.
     """
     frame = training_set.frame
     ids = frame[CUSTOMER_ID]
@@ -46,14 +47,26 @@ def check_sound(
         infinite = np.isinf(frame[name].to_numpy(dtype=np.float64, na_value=np.nan))
         if infinite.any():
             _refuse(spec, f"infinite values in '{name}'", ids[infinite], "mend the source")
+    _check_labels(spec, training_set)
+    idle = [f.name for f in training_set.fields if _idle(frame[f.name])]
+    if len(idle) == len(training_set.fields):
+        what = f"model '{spec.name}': no feature ever changes: {first_five(idle)}"
+        raise InputError(f"{what}; cure: build the features again, or import more history")
+    if idle:
+        tell(f"{spec.name}: nothing to learn from what never changes: {first_five(idle)}")
+
+
+def _check_labels(spec: ModelSpec, training_set: TrainingSet) -> None:
+    frame, labels = training_set.frame, list(training_set.labels)
+    ids = frame[CUSTOMER_ID]
+    bare = frame[labels].isna().all(axis=1).to_numpy()
+    if spec.name != "propensity" and bare.any():
+        _refuse(spec, "the label is missing", ids[bare], "leave out who has no outcome yet")
     if spec.name != "value":
-        for name in training_set.labels:
+        for name in labels:
             label = frame[name].to_numpy(dtype=np.float64)
             if (other := np.isfinite(label) & (label != 0) & (label != 1)).any():
                 _refuse(spec, f"label '{name}' is neither 0 nor 1", ids[other], "mend the label")
-    idle = [f.name for f in training_set.fields if _idle(frame[f.name])]
-    if idle:
-        tell(f"{spec.name}: nothing to learn from what never changes: {first_five(idle)}")
 
 
 def _refuse(spec: ModelSpec, what: str, ids: "pd.Series[str]", cure: str) -> None:

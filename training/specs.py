@@ -1,12 +1,24 @@
-"""CHURN, VALUE and PROPENSITY as data: what each model answers, over which window, by which gates."""
+"""The models as data: what each answers, over which window, by which gates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-__all__ = ["CHURN", "PROPENSITY", "SPECS", "VALUE", "Gates", "ModelSpec", "spec_for"]
+__all__ = [
+    "CHURN",
+    "CONTACT_MODELS",
+    "MARGIN",
+    "PROPENSITY",
+    "RESPONSE",
+    "RETENTION",
+    "SPECS",
+    "VALUE",
+    "Gates",
+    "ModelSpec",
+    "spec_for",
+]
 
-ModelName = Literal["churn", "value", "propensity"]
+ModelName = Literal["churn", "value", "propensity", "margin", "response", "retention"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,9 @@ class ModelSpec:
         How many monthly snapshots to train on, at most.
     params
         LightGBM parameters beside the objective, which follows from each head.
+    effect
+        Of what contacts change: the features that it may depend on beside the offer's; empty: all. Few
+        outcomes among the contacted cannot tell which of two hundred features matter.
     """
 
     name: ModelName
@@ -60,11 +75,12 @@ class ModelSpec:
     snapshots: int = 24
     params: Mapping[str, Any] = field(default_factory=dict)
     gates: Gates = Gates()
+    effect: tuple[str, ...] = ()
 
     @property
     def service(self) -> str:
-        """The Feast feature service that feeds the model."""
-        return f"{self.name}_v1"
+        """The Feast feature service that feeds the model; what is about products reads one in common."""
+        return f"{self.name if self.name in ('churn', 'value') else 'propensity'}_v1"
 
 
 # Chosen on the Berka bank over three test snapshots; random thresholds (extra_trees) cost nothing on
@@ -85,7 +101,44 @@ CHURN = ModelSpec("churn", "balance_attrition", horizon_days=180, gap_days=14, p
 VALUE = ModelSpec("value", "realised_margin", horizon_days=360, gap_days=0, params=_PARAMS)
 PROPENSITY = ModelSpec("propensity", "uptake", horizon_days=180, gap_days=0, params=_PARAMS)
 
-SPECS: Mapping[str, ModelSpec] = {spec.name: spec for spec in (CHURN, VALUE, PROPENSITY)}
+MARGIN = ModelSpec(
+    *("margin", "first_year"),
+    horizon_days=270,
+    gap_days=0,
+    params={**_PARAMS, "num_leaves": 7, "num_iterations": 150, "min_data_in_leaf": 20},
+)
+"""What a product newly taken earns in a year, of those who take it; learned by `training.margin`."""
+
+# Contacts are many and outcomes few: half as many steps of twice the length cost no Qini.
+_CONTACT_PARAMS = {**_PARAMS, "num_iterations": 100, "learning_rate": 0.1}
+
+_EFFECT = (
+    *("age_years", "tenure_days", "income_month", "balance_mean_3m", "products_open", "digital_share_180d"),
+    *("complaints_open", "complaints_180d", "rating_last"),
+    *("contacts_30d", "contacts_90d", "accepted_365d", "refusals_180d", "refusals_365d"),
+)
+"""Who they are, how content, and how often they were approached and what they said."""
+
+RESPONSE = ModelSpec(
+    "response", "uptake", horizon_days=90, gap_days=0, params=_CONTACT_PARAMS, effect=_EFFECT
+)
+"""What a contact about a product changes in taking it up; learned by `training.uplift.model`."""
+
+RETENTION = ModelSpec(
+    *("retention", "closure"),
+    horizon_days=180,
+    gap_days=0,
+    params=_CONTACT_PARAMS,
+    effect=(*_EFFECT, "leaving_signs", "primacy_score", "balance_trend"),
+)
+"""What a contact about a product that is held, a retention offer, changes in leaving."""
+
+CONTACT_MODELS = (RESPONSE.name, RETENTION.name)
+"""Learned from contacts that were left to chance, whose outcomes are compared."""
+
+SPECS: Mapping[str, ModelSpec] = {
+    spec.name: spec for spec in (CHURN, VALUE, PROPENSITY, MARGIN, RESPONSE, RETENTION)
+}
 
 
 def spec_for(name: str, definition: str | None = None) -> ModelSpec:

@@ -52,11 +52,29 @@ def _falling(table: ir.Table) -> ir.Value:
     return run
 
 
+def _instalment(table: ir.Table) -> ir.Value:
+    """What a month of the last 90 days paid back, in cents; null where nothing was."""
+    paid = -table.instalments_sum_90d.cast("float64")
+    return (paid > 0).ifelse(paid, ibis.null("float64")) / 3
+
+
+def _months_left(table: ir.Table) -> ir.Value:
+    return ibis.least(table.loan_outstanding.cast("float64") / _instalment(table), float(_LONGEST_LOAN))
+
+
+def _outstanding_ahead(table: ir.Table) -> ir.Value:
+    """Mean of what is outstanding at the end of each of the next twelve months, if paid as lately."""
+    months = ibis.least(_months_left(table), 12.0)
+    paid = _instalment(table) * months * (months + 1) / 2
+    return (table.loan_outstanding.cast("float64") * months - paid) / 12
+
+
 def _field(name: str, unit: str, meaning: str, label: str) -> Field:
     dtype: DType = "int64" if unit == "cents" else "float64"
     return Field(name, dtype, unit, meaning, label, "C2", "null")
 
 
+_LONGEST_LOAN = 480
 _RECENT, _BEFORE, _YEAR = (0, 1, 2, 3), (3, 4, 5, 6), LEVEL_MONTHS
 _HALF = (0, 1, 2, 3, 4, 5, 6)
 
@@ -161,6 +179,20 @@ FAMILY = Family(
                 *("Months of falling balance in a row", "C2"),
             ),
             _falling,
+        ),
+        (
+            _field(
+                *("loan_months_left", "ratio", "loans to what a month of the last 90 days paid back"),
+                "Months until the loans are paid",
+            ),
+            _months_left,
+        ),
+        (
+            _field(
+                *("loan_mean_ahead", "cents (mean)", "outstanding over the next year if paid as lately"),
+                "Outstanding loans, next year",
+            ),
+            _outstanding_ahead,
         ),
     ),
 )

@@ -9,7 +9,7 @@ import duckdb
 
 from features.history.contract import Table
 
-__all__ = ["engine", "id_of", "literal", "name_list", "offenders", "word_list"]
+__all__ = ["engine", "id_of", "in_utc", "literal", "name_list", "offenders", "word_list"]
 
 
 @contextmanager
@@ -31,10 +31,18 @@ def engine(
         settings = {"threads": threads, "memory_limit": memory, "temp_directory": f"{scratch}/spill"}
         connection = duckdb.connect(config=settings)
         try:
-            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+            in_utc(connection)
             yield connection, Path(scratch)
         finally:
             connection.close()
+
+
+def in_utc(connection: duckdb.DuckDBPyConnection) -> None:
+    """Set a connection's time zone, and silence it."""
+    connection.execute("SET TimeZone = 'UTC'")
+    # In a notebook without ipywidgets the bar is off, and DuckDB refuses to be told so.
+    if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
+        connection.execute("SET enable_progress_bar = false")
 
 
 def literal(text: object) -> str:

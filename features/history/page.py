@@ -5,6 +5,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from features.history.profile import months_without_rows
 from features.history.quality import RULES, Profile, QualityReport, TableQuality
 from features.history.wording import some
 from features.home import write_whole
@@ -23,7 +24,7 @@ _LATE_WORDS = {
     "a month": "within a month",
     "later": "later",
 }
-_MOST_TICKS = 12
+_MOST_TICKS = 10
 
 
 def write_quality_page(report: QualityReport, path: Path, title: str) -> None:
@@ -93,7 +94,8 @@ def _pictures(table: TableQuality) -> list[tuple[Markup, str, str]]:
 
 def _months(table: TableQuality) -> Markup:
     months = table.profile.months
-    every = sorted({*months, *table.gaps})
+    # Also the months that need no rows, so that equal steps are equal times.
+    every = sorted({*months, *months_without_rows(table.profile)})
     step = max(1, -(-len(every) // _MOST_TICKS))
     labels = {nth: every[nth].replace("-", "\n") for nth in range(0, len(every), step)}
     return upright_bars({"rows": [months.get(month, 0) for month in every]}, labels, "rows by month")

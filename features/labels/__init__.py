@@ -5,9 +5,10 @@ A label looks at the outcome window [as_of + gap, as_of + gap + horizon) with th
 gone before the window opens is no longer at risk and gets no label.
 """
 
-from features.labels.churn import CHURN_DEFINITIONS, churn_labels, churn_outcomes
+from features.labels.churn import CHURN_DEFINITIONS, churn_definition, churn_labels, churn_outcomes
 from features.labels.contracts import line_labels
 from features.labels.definition import Definition, Need, lacking
+from features.labels.margin import margin_labels
 from features.labels.outcome import MONTH_DAYS, Outcome
 from features.labels.standing import STANDING
 from features.labels.uptake import uptake_labels
@@ -21,10 +22,12 @@ __all__ = [
     "Definition",
     "Need",
     "Outcome",
+    "churn_definition",
     "churn_labels",
     "churn_outcomes",
     "lacking",
     "line_labels",
+    "margin_labels",
     "uptake_labels",
     "value_labels",
 ]

@@ -1,13 +1,15 @@
 """Who left: churn by several definitions, all of them in one table."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
 from features.compute import join_customers
-from features.labels.contracts import closure, product_line
+from features.errors import InputError
+from features.labels.contracts import NOT_HELD, closure, one_line, product_line
 from features.labels.definition import Definition, Need
 from features.labels.money import LITTLE, LITTLE_EARNED, balance_attrition, falling_value
 from features.labels.outcome import Outcome, stamped
@@ -15,7 +17,7 @@ from features.labels.silence import IRREGULAR, SILENT, STREAMS, dormancy, own_bo
 from features.labels.standing import UNKNOWN, standing
 from features.vocabulary import CUSTOMER_ID, Catalogue
 
-__all__ = ["CHURN_DEFINITIONS", "churn_labels", "churn_outcomes"]
+__all__ = ["CHURN_DEFINITIONS", "churn_definition", "churn_labels", "churn_outcomes"]
 
 _BY_CUSTOMER = Need(
     "holdings",
@@ -94,6 +96,29 @@ CHURN_DEFINITIONS: Mapping[str, Definition] = {definition.name: definition for d
 """Every definition by its name."""
 
 
+def churn_definition(name: str) -> Definition:
+    """A definition by its name; `product_line:card` is the line of one product, of those who hold it.
+
+    Raises
+    ------
+    InputError
+        If there is no such definition.
+    """
+    general, colon, product = name.partition(":")
+    if general not in CHURN_DEFINITIONS or (colon and (general != "product_line" or not product)):
+        known = ", ".join(CHURN_DEFINITIONS)
+        raise InputError(f"churn: '{name}' is not a definition; cure: one of {known}")
+    if not product:
+        return CHURN_DEFINITIONS[general]
+    return replace(
+        CHURN_DEFINITIONS[general],
+        name=name,
+        says=f"the customer ends the last holding of {product}",
+        excluded=(NOT_HELD,),
+        rule=one_line(product),
+    )
+
+
 def churn_labels(outcome: Outcome, definition: str, catalogue: Catalogue) -> pd.DataFrame:
     """Who left, by one definition.
 
@@ -102,7 +127,7 @@ def churn_labels(outcome: Outcome, definition: str, catalogue: Catalogue) -> pd.
     DataFrame
         customer_id, as_of, churn (1.0 left, 0.0 stayed); only customers with a label.
     """
-    table = _decided(outcome, CHURN_DEFINITIONS[definition], catalogue)
+    table = _decided(outcome, churn_definition(definition), catalogue)
     table = table.filter(table.churn.notnull()).select(CUSTOMER_ID, "churn")
     return stamped(table.to_pandas(), outcome)
 
@@ -117,7 +142,7 @@ def churn_outcomes(outcome: Outcome, definition: str, catalogue: Catalogue) -> p
         label, empty if there is one), month (of the window in which the customer left, 1 to H/30;
         NaN for others, and throughout where the definition is not monthly).
     """
-    frame: pd.DataFrame = _decided(outcome, CHURN_DEFINITIONS[definition], catalogue).to_pandas()
+    frame: pd.DataFrame = _decided(outcome, churn_definition(definition), catalogue).to_pandas()
     return stamped(frame.astype({"churn": "float64", "month": "float64"}), outcome)
 
 

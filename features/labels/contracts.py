@@ -4,11 +4,15 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from features.errors import InputError
+from features.labels.definition import Rule
 from features.labels.outcome import Outcome, stamped
 from features.labels.standing import ended, month_of
 from features.vocabulary import CUSTOMER_ID, Catalogue
 
-__all__ = ["closure", "line_labels", "product_line"]
+__all__ = ["NOT_HELD", "closure", "line_labels", "one_line", "product_line"]
+
+NOT_HELD = "did not hold the product"
 
 _LINE = (CUSTOMER_ID, "product")
 
@@ -28,6 +32,24 @@ def product_line(outcome: Outcome, everybody: ir.Table, _: Catalogue) -> ir.Tabl
     return table.select(
         CUSTOMER_ID, "churn", "month", excluded=table.churn.isnull().ifelse(table.reason, none)
     )
+
+
+def one_line(product: str) -> Rule:
+    """The rule of one line alone: its last holding ended by the customer's own will, of those who held it.
+
+    The rule raises InputError if the bank's catalogue has no such product.
+    """
+
+    def rule(outcome: Outcome, everybody: ir.Table, catalogue: Catalogue) -> ir.Table:
+        if product not in catalogue.products:
+            known = ", ".join(catalogue.products)
+            raise InputError(f"churn: no product '{product}' in the catalogue; cure: one of {known}")
+        lines = _lines(outcome)
+        table = everybody.left_join(lines.filter(lines["product"] == product), CUSTOMER_ID)
+        excluded = table["product"].isnull().ifelse(NOT_HELD, table.excluded)
+        return table.select(CUSTOMER_ID, "churn", "month", excluded=excluded)
+
+    return rule
 
 
 def line_labels(outcome: Outcome) -> pd.DataFrame:

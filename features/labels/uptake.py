@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import ibis
+import numpy as np
 import pandas as pd
 
 from features.compute import join_customers
@@ -18,9 +19,11 @@ def uptake_labels(outcome: Outcome, products: Sequence[str]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        customer_id, as_of, one column a product (1.0 taken, 0.0 not). Whether the customer was
-        eligible is for the caller to mask, who has the features.
+        customer_id, as_of, one column a product (1.0 taken, 0.0 not; NaN throughout for one that
+        nobody had taken before as_of: it was not on sale, which says nothing about who wants it).
+        Whether the customer was eligible is for the caller to mask, who has the features.
     """
+    sold = set(outcome.before().holdings.select("product").distinct().to_pandas()["product"])
     taken = outcome.at(outcome.closes).holdings
     taken = taken.filter((taken.opened_at >= ibis.literal(outcome.opens)) & (taken.role == "owner"))
     by_product = taken.group_by(CUSTOMER_ID).aggregate(
@@ -28,4 +31,5 @@ def uptake_labels(outcome: Outcome, products: Sequence[str]) -> pd.DataFrame:
     )
     table = join_customers(outcome.at_risk(), by_product)
     table = table.select(CUSTOMER_ID, **{p: table[p].fill_null(0.0) for p in products})
-    return stamped(table.to_pandas(), outcome)
+    frame = table.to_pandas()
+    return stamped(frame.assign(**{p: np.nan for p in products if p not in sold}), outcome)

@@ -8,7 +8,7 @@ from features.pages.colours import BLUE, INK
 
 __all__ = ["lying_bars", "upright_bars"]
 
-_WIDTH, _BAR, _LETTER = 460, 22, 6.6
+_WIDTH, _BAR, _LETTER = 460, 22, 7.0
 _HEIGHT, _TOP, _FOOT = 150, 18, 34
 
 

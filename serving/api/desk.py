@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from features.errors import TenureError
+from serving.adviser import Adviser
 from serving.api.problems import Problem
-from serving.live import Live
 
 __all__ = ["Desk"]
 
@@ -30,10 +30,10 @@ class Desk:
         Seconds after which a question is given up.
     """
 
-    def __init__(self, load: Callable[[], Live], max_waiting: int = 64, deadline: float = 4.0) -> None:
+    def __init__(self, load: Callable[[], Adviser], max_waiting: int = 64, deadline: float = 4.0) -> None:
         self._load, self._max_waiting, self._deadline = load, max_waiting, deadline
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tenure-desk")
-        self._live: Live | None = None
+        self._adviser: Adviser | None = None
         self._waiting = 0
 
     def ready(self) -> bool:
@@ -45,7 +45,7 @@ class Desk:
             return False
         return True
 
-    async def ask(self, question: Callable[[Live], _T]) -> _T:
+    async def ask(self, question: Callable[[Adviser], _T]) -> _T:
         """Answer one question in the worker thread.
 
         Raises
@@ -68,10 +68,10 @@ class Desk:
         finally:
             self._waiting -= 1
 
-    def _loaded(self) -> Live:
-        if self._live is None:
-            self._live = self._load()
+    def _loaded(self) -> Adviser:
+        if self._adviser is None:
+            self._adviser = self._load()
             # What is loaded now stays for good: the collector need never look at it again.
             gc.collect()
             gc.freeze()
-        return self._live
+        return self._adviser

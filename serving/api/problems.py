@@ -18,6 +18,7 @@ _TITLES = {
     400: "Not valid JSON",
     404: "No such address",
     405: "Method not allowed",
+    409: "Decided otherwise before",
     413: "Request too large",
     415: "Content type must be application/json",
     422: "Request breaks its contract",

@@ -5,6 +5,7 @@ from datetime import UTC
 from serving.api.schemas import (
     Because,
     Churn,
+    Horizon,
     ModelAnswer,
     ModelsAnswer,
     Propensity,
@@ -53,7 +54,7 @@ def models_answer(live: Live, request_id: str) -> ModelsAnswer:
 
 def _result(scorer: Scorer, one: CustomerScores) -> Result:
     scored = "churn" in one.values
-    horizon = scorer.model("propensity").horizon_days
+    horizon, pooled = scorer.model("propensity").horizon_days, scorer.pooled
     return Result(
         customer_id=one.customer_id,
         status=one.status,
@@ -61,7 +62,12 @@ def _result(scorer: Scorer, one: CustomerScores) -> Result:
         churn=_churn(scorer, one) if scored else None,
         value=_value(scorer, one) if scored else None,
         propensity=[
-            Propensity(product=p, horizon_days=horizon, probability=one.values[f"propensity_{p}"])
+            Propensity(
+                product=p,
+                horizon_days=horizon,
+                probability=one.values[f"propensity_{p}"],
+                basis="pooled" if p in pooled else "own",
+            )
             for p in scorer.products
             if f"propensity_{p}" in one.values
         ],
@@ -81,13 +87,34 @@ def _churn(scorer: Scorer, one: CustomerScores) -> Churn:
 
 def _value(scorer: Scorer, one: CustomerScores) -> Value:
     model = scorer.model("value")
-    return Value(
-        currency=model.currency,
+    own = Horizon(
         months=round(model.horizon_days / _DAYS_A_MONTH),
         expected=one.values["value_expected"],
         p10=one.values["value_p10"],
         p90=one.values["value_p90"],
         parts={part: one.values[f"value_{part}"] for part in scorer.parts},
+        missing="",
+    )
+    return Value(
+        currency=model.currency,
+        months=own.months,
+        expected=one.values["value_expected"],
+        p10=one.values["value_p10"],
+        p90=one.values["value_p90"],
+        parts=own.parts,
+        horizons=[own, *(_longer(scorer, one, h.months, h.missing) for h in scorer.horizons)],
+    )
+
+
+def _longer(scorer: Scorer, one: CustomerScores, months: int, missing: str) -> Horizon:
+    parts = () if missing else scorer.parts
+    return Horizon(
+        months=months,
+        expected=one.values.get(f"value_{months}m_expected"),
+        p10=None,
+        p90=None,
+        parts={part: one.values[f"value_{months}m_{part}"] for part in parts},
+        missing=missing,
     )
 
 

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from features.catalogue import load_catalogue
 from features.home import write_whole
 from serving.cli.console import Shell, midnight, on_home
 from serving.cli.features import build_features, materialize_features
 from serving.cli.history import END, import_summary, simulate_bank
-from serving.cli.lists import earned_text, pull_list, rows_text
+from serving.cli.lists import pull_list, rows_text
 from serving.cli.loop import live_on
 from serving.cli.models import NAMES, promote_model, train_model, trained_text
+from serving.cli.outcomes import earned_text
 from serving.cli.scores import score_everybody
 
 if TYPE_CHECKING:
+    from serving.earned import Earned
     from serving.lists import PulledList
-    from serving.outcomes import Earned
 
 __all__ = ["demo"]
 
@@ -52,7 +52,7 @@ def demo(shell: Shell, customers: int, months: int, seed: int, product: str) -> 
     _leave_more_alone(shell)
     pulled = pull_list(shell, product, max(100, customers // 10), out, "demo")
     live_on(shell, pulled.manifest.list_id, _MONTHS_AFTER)
-    from serving.outcomes import report
+    from serving.campaigns import report
 
     earned = report(shell.home.decisions_db, pulled.manifest.list_id)
     seconds = perf_counter() - started
@@ -73,6 +73,8 @@ def _leave_more_alone(shell: Shell) -> None:
 def _text(
     shell: Shell, trained: str, pulled: "PulledList", out: Path, earned: "Earned", seconds: float
 ) -> str:
+    from features.catalogue import load_catalogue
+
     label = load_catalogue(shell.home.catalogue).products[earned.product].label
     home = shlex.quote(str(shell.home.path))
     somebody = shlex.quote(pulled.rows[0].customer_id)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from features.catalogue import load_catalogue
 from features.home import only_writer, write_whole
 from serving.cli.console import Shell, midnight, on_home, table_text
 from serving.cli.history import day_after_history
@@ -73,6 +72,7 @@ def materialize(shell: Shell) -> None:
 @on_home
 def describe(shell: Shell, page: Path | None) -> None:
     """List every feature with its unit and meaning."""
+    from features.catalogue import load_catalogue
     from features.families import all_families
 
     if page is not None:

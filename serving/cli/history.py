@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from features.catalogue import load_catalogue
 from features.errors import InputError
 from features.home import Home, only_writer, read_json
 from serving.cli.clock import now
@@ -78,6 +77,7 @@ def check(
 
     Exit code 2 where it could not be imported, or is damaged.
     """
+    from features.catalogue import load_catalogue
     from features.history.check import check_folder
     from features.history.page import write_quality_page
 
@@ -121,6 +121,8 @@ def import_files(
 ) -> None:
     """Import tables that follow the history contract; rows that break it go to quarantine."""
     if catalogue is not None:
+        from features.catalogue import load_catalogue
+
         load_catalogue(catalogue)
     given = catalogue.read_bytes() if catalogue else None
     choices = _Choices(now(), _limit(shell, max_quarantined), accept_warnings)

@@ -55,7 +55,7 @@ def compare(shell: Shell, page: Path | None) -> None:
     with shell.step("Comparing definitions of churn"):
         found = compare_labels(shell.home, CHURN, shell.settings, shell.tell)
     if page is not None:
-        from training.labels_page import labels_page
+        from training.pages.labels import labels_page
 
         with write_whole(page) as part:
             part.write_text(labels_page(found))

@@ -1,19 +1,21 @@
-"""Verbs on target lists and on what they earned."""
+"""Verbs on target lists."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from features.errors import InputError
 from serving.cli.clock import now
 from serving.cli.console import Shell, on_home, table_text, who
 
 if TYPE_CHECKING:
+    from serving.allotment import FairBy
     from serving.export import ListManifest, ListRow
     from serving.lists import PulledList
-    from serving.outcomes import Earned
+    from serving.planning import MadePlan
 
-__all__ = ["earned_text", "lists", "outcomes", "pull_list", "rows_text"]
+__all__ = ["lists", "plan_text", "pull_list", "rows_text"]
 
 
 @click.group()
@@ -42,6 +44,63 @@ def pull(shell: Shell, product: str, size: int, out: Path, purpose: str) -> None
     shell.result(manifest.to_dict(), text)
 
 
+@lists.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="CSV file, or folder, to write beside the home's copy."
+)
+@click.option(
+    "--budget",
+    "budgets",
+    multiple=True,
+    metavar="NAME=AMOUNT",
+    help='Money of this plan, "total" or by channel, instead of the policy\'s; may be repeated.',
+)
+@click.option("--fair-by", type=click.Choice(["tier", "segment", "region"]), help="Groups to treat alike.")
+@click.option(
+    "--delta",
+    default=0.05,
+    show_default=True,
+    type=click.FloatRange(min=0.0),
+    help="With --fair-by: how many contacts a customer the worst-off group may have less than the others.",
+)
+@click.option("--purpose", default="plan", show_default=True, help="Why; goes into the manifest.")
+@on_home
+def plan(
+    shell: Shell,
+    out: Path | None,
+    budgets: tuple[str, ...],
+    fair_by: "FairBy | None",
+    delta: float,
+    purpose: str,
+) -> None:
+    """Decide for every customer within budgets, capacities and volumes, and write whom to contact."""
+    from serving.allotment import Fair
+    from serving.planning import make_plan
+
+    with shell.step("Planning for every customer"):
+        made = make_plan(
+            shell.home,
+            out,
+            budgets=dict(map(_amount, budgets)),
+            fair=Fair(fair_by, delta) if fair_by else None,
+            settings=shell.settings,
+            purpose=purpose,
+            pulled_by=who(),
+            now=now(),
+            tell=shell.tell,
+        )
+    shell.result(made.manifest.to_dict(), plan_text(made))
+
+
+def _amount(text: str) -> tuple[str, float]:
+    """`total=20000` as a name and an amount."""
+    name, _, amount = text.partition("=")
+    try:
+        return name, float(amount)
+    except ValueError:
+        raise InputError(f"budget '{text}' is none; cure: write it as total=20000") from None
+
+
 def _short(manifest: "ListManifest") -> str:
     """Why a list is shorter than asked for, if it is."""
     if manifest.rows >= manifest.size:
@@ -49,38 +108,6 @@ def _short(manifest: "ListManifest") -> str:
     most = sorted(manifest.removed.items(), key=lambda rule: -rule[1])
     removed = ", ".join(f"{count:,} {rule}" for rule, count in most if count)
     return f"\n{manifest.rows} rows, not {manifest.size}: of {manifest.considered:,} customers {removed}"
-
-
-@click.group()
-def outcomes() -> None:
-    """What became of decisions."""
-
-
-@outcomes.command(name="import")
-@click.option("--from", "source", type=click.Path(dir_okay=False, path_type=Path), required=True)
-@on_home
-def import_(shell: Shell, source: Path) -> None:
-    """Add outcomes from a CSV file: outcome_id, decision_id, customer_id, at, kind, known_at."""
-    from serving.outcomes import import_outcomes
-
-    summary = import_outcomes(source, shell.home.decisions_db, shell.tell)
-    shell.result(
-        {"rows": summary.rows, "new": summary.new, "kinds": dict(summary.kinds)},
-        f"{summary.rows:,} outcomes, {summary.new:,} of them new, in {shell.home.decisions_db}",
-    )
-
-
-@outcomes.command()
-@click.option("--list", "list_id", help="Id of a list; by default the latest.")
-@on_home
-def report(shell: Shell, list_id: str | None) -> None:
-    """Say what a list earned against its control group."""
-    from serving.decisions import latest_list
-    from serving.outcomes import report as report_on
-
-    log = shell.home.decisions_db
-    earned = report_on(log, list_id or latest_list(log))
-    shell.result(earned.to_dict(), earned_text(earned))
 
 
 def pull_list(shell: Shell, product: str, size: int, out: Path, purpose: str) -> "PulledList":
@@ -101,30 +128,44 @@ def pull_list(shell: Shell, product: str, size: int, out: Path, purpose: str) ->
         )
 
 
+def plan_text(made: "MadePlan") -> str:
+    """What a plan does, uses and costs, for the console."""
+    m = made.manifest
+    uses = [
+        (u.row, u.unit, f"{u.limit:,.2f}", f"{u.plan:,.2f}", f"{u.experiment:,.2f}", f"{u.price:,.2f}")
+        for u in m.uses
+    ]
+    limits = (
+        f"{table_text(('limit', 'unit', 'most', 'plan', 'experiment', 'price'), uses)}\n" if uses else ""
+    )
+    said = "".join(f"{sentence}\n" for sentence in m.words)
+    return (
+        f"{rows_text(made.rows[:5])}\n{limits}{said}"
+        f"plan {m.plan_id}: {m.contacted:,} contacts and {m.control:,} held out of {m.considered:,} "
+        f"customers; expected {m.expected_value:,.2f} {m.currency}; within {m.gap:.4%} of the best plan\n"
+        f"written to {made.file}, manifest beside it"
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"
+
+
 def rows_text(rows: "tuple[ListRow, ...]") -> str:
     """The rows of a list as a table for the console."""
     columns = ("rank", "customer", "arm", "channel", "chance", "expected", "tier", "segment", "reason 1")
     cells = [
         (
-            *(r.rank, r.customer_id, r.arm, r.channel, f"{r.probability:.1%}", f"{r.expected_value:.2f}"),
+            *(
+                r.rank,
+                r.customer_id,
+                r.arm,
+                r.channel,
+                _percent(r.probability),
+                f"{r.expected_value:.2f}",
+            ),
             *(r.tier, r.segment, r.reasons[0] if r.reasons else ""),
         )
         for r in rows
     ]
     return table_text(columns, cells)
-
-
-def earned_text(e: "Earned") -> str:
-    """What a list earned, for the console."""
-    rows = (
-        ("target", f"{e.target:,}", f"{e.target_takers:,}", f"{e.target_rate:.2%}"),
-        ("control", f"{e.control:,}", f"{e.control_takers:,}", f"{e.control_rate:.2%}"),
-    )
-    trust = "" if e.sample_ratio_p >= 0.001 else "; the arms are not as planned: do not trust this"
-    return (
-        f"{table_text(('arm', 'customers', 'takers', 'rate'), rows)}\n"
-        f"difference {e.difference:+.2%} (95%: {e.difference_low:+.2%} to {e.difference_high:+.2%}), "
-        f"{e.incremental_takers:,.1f} takers because of the list\n"
-        f"profit {e.profit:,.2f} {e.currency} (95%: {e.profit_low:,.2f} to {e.profit_high:,.2f}), "
-        f"after {e.contact_cost:,.2f} for contacts; sample ratio p = {e.sample_ratio_p:.2f}{trust}"
-    )

@@ -1,13 +1,15 @@
-"""Let the simulated bank live on after a list, and bring back what became of it."""
+"""Let the simulated bank live on after a list or a plan, and bring back what became of it."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
+from features.catalogue import load_catalogue
 from features.errors import NotReadyError
 from serving.cli.console import Shell, on_home
 from serving.cli.history import import_summary
-from serving.decisions import TARGET, latest_list, read_decisions
+from serving.decisions import latest_campaign, read_decisions
 
 if TYPE_CHECKING:
     from serving.outcomes import OutcomeSummary
@@ -16,12 +18,12 @@ __all__ = ["advance", "live_on"]
 
 
 @click.command()
-@click.option("--list", "list_id", help="Whose target group is contacted; by default the latest list.")
+@click.option("--list", "list_id", help="List or plan whose contacts are made; by default the latest.")
 @click.option("--months", default=3, show_default=True, type=click.IntRange(min=1))
 @on_home
 def advance(shell: Shell, list_id: str | None, months: int) -> None:
-    """Let the simulated bank live on after a list, and import history and outcomes."""
-    summary = live_on(shell, list_id or latest_list(shell.home.decisions_db), months)
+    """Let the simulated bank live on after a list or a plan, and import history and outcomes."""
+    summary = live_on(shell, list_id or latest_campaign(shell.home.decisions_db), months)
     shell.result(
         {"rows": summary.rows, "new": summary.new, "kinds": dict(summary.kinds)},
         f"{months} months later: {summary.new:,} new outcomes; next: tenure outcomes report",
@@ -29,7 +31,7 @@ def advance(shell: Shell, list_id: str | None, months: int) -> None:
 
 
 def live_on(shell: Shell, list_id: str, months: int) -> "OutcomeSummary":
-    """Contact the list's target group in the simulated bank, and import what followed.
+    """Contact whom a list or a plan contacts in the simulated bank, and import what followed.
 
     Raises
     ------
@@ -45,12 +47,14 @@ def live_on(shell: Shell, list_id: str, months: int) -> "OutcomeSummary":
     if not home.truth.is_dir():
         raise NotReadyError(f"{home.truth}: not a simulated bank; cure: run `tenure simulate`")
     decisions = read_decisions(home.decisions_db, list_id)
-    contacts = pd.DataFrame(
-        [(d.decision_id, d.customer_id, d.product, d.channel, d.arm == TARGET) for d in decisions],
-        columns=["decision_id", "customer_id", "product", "channel", "contacted"],
-    )
+    offers = load_catalogue(home.catalogue).offers
+    retention = {name for name, offer in offers.items() if offer.kind == "retention"}
+    contacts = pd.DataFrame([asdict(d) for d in decisions])
+    contacts["contacted"] = contacts["action"] != ""
+    # The simulated bank knows the other offers by their product.
+    contacts["offer"] = contacts["offer"].where(contacts["offer"].isin(retention), "")
     folder = home.path / "simulated" / f"after-{list_id}"
-    with shell.step(f"Contacting the target group, then {months} months pass"):
+    with shell.step(f"Contacting whom it says, then {months} months pass"):
         advance_bank(folder, home.truth, contacts, months=months, tell=shell.tell)
     import_summary(shell, folder, None, append=True)
     with shell.step("Importing outcomes"):

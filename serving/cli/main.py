@@ -11,10 +11,12 @@ from serving.cli.demo import demo
 from serving.cli.features import features
 from serving.cli.history import check, import_, simulate
 from serving.cli.labels import labels
-from serving.cli.lists import lists, outcomes
+from serving.cli.lists import lists
 from serving.cli.loop import advance
 from serving.cli.models import models, train
 from serving.cli.monitor import monitor
+from serving.cli.outcomes import outcomes
+from serving.cli.reach import check_reach
 from serving.cli.scores import score, serve
 
 __all__ = ["main"]
@@ -56,3 +58,4 @@ for _verb in (
     serve,
 ):
     main.add_command(_verb)
+lists.add_command(check_reach)

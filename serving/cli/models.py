@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from features.errors import NotReadyError, RefusedError
 from serving.cli.clock import now
 from serving.cli.console import Shell, on_home, table_text, who
 from serving.cli.tables import table_options, train_on_table, tuning_options
@@ -14,15 +15,32 @@ if TYPE_CHECKING:
     from training.pipeline import TrainResult
     from training.tune import Budget
 
-__all__ = ["NAMES", "models", "promote_model", "train", "train_model", "trained_text"]
+__all__ = [
+    "NAMES",
+    "OPTIONAL",
+    "models",
+    "promote_model",
+    "promote_optional",
+    "train",
+    "train_model",
+    "train_optional",
+    "trained_text",
+]
 
 NAMES = ("churn", "value", "propensity")
-_NAME = click.Choice(NAMES)
+OPTIONAL = ("margin", "response", "retention")
+"""Models that a bank may do without: stated priors stand where its data do not carry them."""
+
+_ALL = (*NAMES, *OPTIONAL)
+_NAME = click.Choice(_ALL)
 
 
 @click.command()
-@click.argument("name", required=False, type=click.Choice((*NAMES, "all")))
-@click.option("--definition", help="Another definition of churn; see `tenure labels list`.")
+@click.argument("name", required=False, type=click.Choice((*_ALL, "all")))
+@click.option(
+    "--definition",
+    help="Another definition of churn (see `tenure labels list`); product_line:card is one line alone.",
+)
 @click.option("--seed", default=7, show_default=True)
 @tuning_options
 @table_options
@@ -30,7 +48,10 @@ _NAME = click.Choice(NAMES)
 def train(
     shell: Shell, name: str | None, definition: str | None, seed: int, budget: "Budget | None", table: Any
 ) -> None:
-    """Train a model on the current features and register it as challenger, or one on a --table."""
+    """Train a model on the current features and register it as challenger, or one on a --table.
+
+    Of `all`, margin, response and retention are left out where history does not carry them.
+    """
     if (table is None) == (name is None):
         raise click.UsageError("name a model, or give a --table")
     if table is not None:
@@ -40,9 +61,13 @@ def train(
         raise click.UsageError("--definition belongs to churn alone")
     names = NAMES if name == "all" else (str(name),)
     results = [train_model(shell, each, seed, definition, budget) for each in names]
+    more, without = train_optional(shell, seed) if name == "all" else ([], {})
+    results += more
+    text = f"{_gates_text(results)}\n\n{trained_text(results)}"
+    told = {"without": without} if without else {}
     shell.result(
-        {r.version.name: {**asdict(r.version), **_judged(r)} for r in results},
-        f"{_gates_text(results)}\n\n{trained_text(results)}",
+        {**{r.version.name: {**asdict(r.version), **_judged(r)} for r in results}, **told},
+        "\n".join((text, *(f"{each}: stated priors stand: {why}" for each, why in without.items()))),
     )
 
 
@@ -57,7 +82,7 @@ def list_(shell: Shell) -> None:
     """List every version with its aliases and hash."""
     from training.registry import Registry
 
-    versions = [v for name in NAMES for v in Registry(shell.home).versions(name)]
+    versions = [v for name in _ALL for v in Registry(shell.home).versions(name)]
     rows = [(v.name, v.version, ", ".join(v.aliases), v.sha256[:12], v.run_id) for v in versions]
     shell.result(
         {"versions": [asdict(v) for v in versions]},
@@ -66,17 +91,23 @@ def list_(shell: Shell) -> None:
 
 
 @models.command()
-@click.argument("name", type=click.Choice((*NAMES, "all")))
+@click.argument("name", type=click.Choice((*_ALL, "all")))
 @click.option("--by", help="Who promotes; by default the login name.")
 @click.option("--four-eyes", is_flag=True, help="Refuse whoever trained it, as TENURE_FOUR_EYES=on does.")
 @on_home
 def promote(shell: Shell, name: str, by: str | None, four_eyes: bool) -> None:
-    """Make the challenger the champion, if it passes the gates."""
+    """Make the challenger the champion, if it passes the gates.
+
+    Of `all`, margin, response and retention are left out where there is none, or it fails.
+    """
     names = NAMES if name == "all" else (name,)
     strict = four_eyes or shell.settings.four_eyes
     promoted = {each: promote_model(shell, each, by, four_eyes=strict) for each in names}
+    more, without = promote_optional(shell, by, four_eyes=strict) if name == "all" else ({}, {})
+    promoted |= more
     lines = [f"{each}: version {found['version']} is the champion" for each, found in promoted.items()]
-    shell.result(promoted, "\n".join(lines))
+    lines += [f"{each}: stated priors stand: {why}" for each, why in without.items()]
+    shell.result({**promoted, **({"without": without} if without else {})}, "\n".join(lines))
 
 
 @models.command()
@@ -118,7 +149,7 @@ def log(shell: Shell, path: Path) -> None:
 @on_home
 def reproduce(shell: Shell, run_id: str) -> None:
     """Train a run once more from what it recorded, and compare the bytes."""
-    from training.reproduce import reproduce as run_again
+    from training.versions.reproduce import reproduce as run_again
 
     with shell.step(f"Reproducing run {run_id}"):
         found = run_again(shell.home, run_id, shell.settings, shell.tell)
@@ -151,13 +182,37 @@ def promote_model(
     shell: Shell, name: str, by: str | None = None, *, four_eyes: bool = False
 ) -> dict[str, Any]:
     """Promote one family's challenger; returns the version and the gates' reasons."""
-    from training.promotion import promote as promote_family
+    from training.versions.promotion import promote as promote_family
 
     with shell.step(f"Promoting {name}"):
         version, verdict = promote_family(
             shell.home, name, who=by or who(), at=now(), tell=shell.tell, four_eyes=four_eyes
         )
     return {**asdict(version), "reasons": verdict.reasons}
+
+
+def train_optional(shell: Shell, seed: int) -> "tuple[list[TrainResult], dict[str, str]]":
+    """Train what the data allow of OPTIONAL; the results, and why there are none of the others."""
+    results, without = [], {}
+    for name in OPTIONAL:
+        try:
+            results.append(train_model(shell, name, seed))
+        except RefusedError as error:
+            without[name] = str(error)
+    return results, without
+
+
+def promote_optional(
+    shell: Shell, by: str | None = None, *, four_eyes: bool = False
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Promote the challengers of OPTIONAL that pass their gates; why the others are not."""
+    promoted, without = {}, {}
+    for name in OPTIONAL:
+        try:
+            promoted[name] = promote_model(shell, name, by, four_eyes=four_eyes)
+        except (NotReadyError, RefusedError) as error:
+            without[name] = str(error)
+    return promoted, without
 
 
 def trained_text(results: "list[TrainResult]") -> str:
@@ -172,12 +227,18 @@ def trained_text(results: "list[TrainResult]") -> str:
         f"{'pass it' if r.verdict.promote else 'refuse it'}: {'; '.join(r.verdict.reasons)}"
         for r in results
     ]
+    pooled = [
+        f"{r.version.name}/{r.version.version}: {head} is pooled with the other products: {reason}"
+        for r in results
+        for head, reason in r.pooled.items()
+    ]
     left_out = [
         f"{r.version.name}/{r.version.version}: no model for {head}: {reason}"
         for r in results
         for head, reason in r.refused.items()
     ]
-    return "\n".join((table_text(("model", "head", "measure", "test rows"), rows), *lines, *left_out))
+    table = table_text(("model", "head", "measure", "test rows"), rows)
+    return "\n".join((table, *lines, *pooled, *left_out))
 
 
 def _gates_text(results: "list[TrainResult]") -> str:
@@ -199,10 +260,13 @@ def _judged(result: "TrainResult") -> dict[str, Any]:
         "reasons": result.verdict.reasons,
         "gates": [asdict(check) for check in result.verdict.checks],
         "refused": result.refused,
+        "pooled": result.pooled,
     }
 
 
 def _main_measure(measures: Any) -> str:
+    if "qini" in measures:
+        return f"effect {measures['average']:+.4f}"
     for name in ("auc", "gini", "coverage", "spearman"):
         if name in measures:
             return f"{name} {measures[name]:.3f}"

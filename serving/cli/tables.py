@@ -12,7 +12,7 @@ from serving.cli.clock import now
 from serving.cli.console import Shell, table_text
 
 if TYPE_CHECKING:
-    from training.table_model import Request, TableResult
+    from training.tables.model import Request, TableResult
     from training.tune import Budget
 
 __all__ = ["table_options", "train_on_table", "tuning_options"]
@@ -89,7 +89,7 @@ def tuning_options(verb: Callable[..., None]) -> Callable[..., None]:
 
 def train_on_table(shell: Shell, request: "Request", *, seed: int, budget: "Budget | None") -> None:
     """Train on the table and say what was found and where it is."""
-    from training.table_model import train_table
+    from training.tables.model import train_table
 
     request = replace(request, budget=budget)
     with shell.step(f"Training {request.name} on {request.path}"):
@@ -116,8 +116,8 @@ def _request(
     if id_ is None or time is None or label is None or table_name is None:
         missing = [option for option, given in needed.items() if given is None]
         raise click.UsageError(f"--table needs {', '.join(missing)} as well")
-    from training.table import Columns
-    from training.table_model import Request
+    from training.tables.model import Request
+    from training.tables.table import Columns
 
     if both := set(more["rising"]) & set(more["falling"]):
         raise click.UsageError(f"{sorted(both)} cannot both rise and fall")
@@ -127,7 +127,7 @@ def _request(
 
 def _answer(found: "TableResult") -> dict[str, Any]:
     verdict = {"promote": found.verdict.promote, "reasons": found.verdict.reasons}
-    return {**asdict(found), "verdict": verdict, "folder": str(found.folder)}
+    return {**asdict(found), "verdict": verdict, "folder": str(found.folder), "page": str(found.page)}
 
 
 def _text(found: "TableResult") -> str:
@@ -141,5 +141,6 @@ def _text(found: "TableResult") -> str:
             *(f"warning, {warning.kind}: {warning.text}" for warning in found.warned),
             *(f"left out: {name}, {why}" for name, why in found.left_out.items()),
             f"written to {found.folder}; SHA-256 {found.sha256}; not logged to the tracking server",
+            f"its page: {found.page}",
         )
     )

@@ -126,7 +126,8 @@ def test_the_command_says_what_it_computed_and_what_it_linked(home: Home) -> Non
     }
     found = json.loads(run("--months", "2").stdout)
     assert (found["generation"], found["computed"], found["linked"]) == ("2026-01-01.2", 0, 2)
-    home.catalogue.write_text(home.catalogue.read_text().replace("products.insurance", "products.cover"))
+    renamed = home.catalogue.read_text().replace("products.insurance", "products.cover")
+    home.catalogue.write_text(renamed.replace('product = "insurance"', 'product = "cover"'))
     refused = run("--months", "0")
     assert (refused.exit_code, current_generation(home).name) == (4, "2026-01-01.2")
     assert run("--months", "0", "--engine", "abacus").exit_code == 2
@@ -238,8 +239,13 @@ def test_a_snapshot_that_lost_half_its_customers_is_not_served(home: Home, tmp_p
 
 def test_a_product_that_leaves_the_catalogue_is_not_dropped_in_silence(home: Home) -> None:
     text = home.catalogue.read_text()
-    start, end = text.index("[products.insurance]"), text.index("[channels.app]")
-    home.catalogue.write_text(text[:start] + text[end:])
+    for begins, follows in (
+        ("[products.insurance]", "# What the bank may"),
+        ("[offers.insurance]", "[offers.fee"),
+    ):
+        start, end = text.index(begins), text.index(follows)
+        text = text[:start] + text[end:]
+    home.catalogue.write_text(text)
     with pytest.raises(RefusedError, match=r"'holdings' has lost .*holds_insurance.* --allow-removal"):
         snapshots(home)
     done = build_snapshots(home, AS_OF, 0, SETTINGS, silent, allow_removal=True)
@@ -337,8 +343,12 @@ def test_a_changed_declaration_changes_the_hash(home: Home) -> None:
 def test_whatever_computes_a_value_counts_in_the_key() -> None:
     root = Path(str(files("features")))
     counted = {*SOURCES, *(f"families/{p.name}" for p in (root / "families").glob("*.py"))}
-    # The catalogue counts by its version; errors and the home decide no value.
-    apart = {"features.catalogue", "features.errors", "features.home"}
+    # The catalogue, with its offers and their conditions, counts by its version; errors and the home
+    # decide no value.
+    apart = {
+        f"features.{name}"
+        for name in ("catalogue", "selling.offers", "selling.expressions", "errors", "home")
+    }
     for name in counted - {"history/derive.py"}:
         for node in ast.walk(ast.parse((root / name).read_text())):
             if isinstance(node, ast.ImportFrom) and str(node.module).startswith("features."):

@@ -105,9 +105,18 @@ def test_uptake_is_a_new_holding_of_ones_own() -> None:
             role="co_owner",
         ),
     ]
-    labels = uptake_labels(outcome({"holdings": base + new}), ["card", "loan"])
-    assert labels.card.tolist() == [1.0, 0.0, 0.0, 0.0]
-    assert labels.loan.tolist() == [0.0] * 4
+    sold = [row("holdings", holding_id=f"S-{p}", customer_id="e", product=p) for p in ("card", "loan")]
+    labels = uptake_labels(outcome({"holdings": base + sold + new}), ["card", "loan"])
+    assert labels.card.tolist() == [1.0, 0.0, 0.0, 0.0, 0.0]
+    assert labels.loan.tolist() == [0.0] * 5
+
+
+def test_nobody_is_said_to_have_declined_what_was_not_on_sale_yet() -> None:
+    base = [row("holdings", holding_id=f"H-{c}", customer_id=c) for c in ("a", "b")]
+    new = row("holdings", holding_id="N1", customer_id="a", product="card", opened_at=after(30))
+    labels = uptake_labels(outcome({"holdings": [*base, new]}), ["card", "loan"])
+    assert labels[["card", "loan"]].isna().all(axis=None)
+    assert labels.dtypes[["card", "loan"]].tolist() == ["float64"] * 2
 
 
 def test_value_is_the_sum_of_parts_that_follow_from_the_catalogue() -> None:
@@ -126,11 +135,15 @@ def test_value_is_the_sum_of_parts_that_follow_from_the_catalogue() -> None:
     }
     (value,) = value_labels(outcome(tables, horizon=360), CATALOGUE).to_dict("records")
     account, loan = CATALOGUE.products["current_account"], CATALOGUE.products["loan"]
-    years = 12 * 30 / 365
+    counts = [(1 + CATALOGUE.discount_rate) ** (-(month + 14 / 30) / 12) for month in range(1, 13)]
+    months = sum(counts)
+    years = months * 30 / 365
     assert value["interest_margin"] == pytest.approx(
         years * (1000 * account.balance_margin + 2000 * loan.balance_margin)
     )
-    assert value["fees"] == pytest.approx(3.50)
-    assert value["cost_to_serve"] == pytest.approx(-12 * (account.monthly_cost + loan.monthly_cost) - 1.50)
+    assert value["fees"] == pytest.approx(3.50 * counts[0])
+    assert value["cost_to_serve"] == pytest.approx(
+        -months * (account.monthly_cost + loan.monthly_cost) - 1.50 * counts[0], abs=1e-4
+    )
     assert value["expected_loss"] == pytest.approx(-years * 2000 * loan.loss_rate)
     assert value["value"] == pytest.approx(sum(value[part] for part in VALUE_PARTS))

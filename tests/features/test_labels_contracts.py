@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from features.labels import CHURN_DEFINITIONS, line_labels
+from features.errors import InputError
+from features.labels import CHURN_DEFINITIONS, churn_definition, line_labels
+from features.labels.contracts import NOT_HELD
 from features.labels.standing import BANK, GONE, MATURED, UNSTATED
 from tests.features.small_bank import (
     AS_OF,
@@ -46,6 +48,40 @@ def test_who_gets_no_label_is_told_why() -> None:
         "term": MATURED,
         "unstated": UNSTATED,
     }
+
+
+def test_one_line_is_asked_of_those_who_held_it_and_of_nobody_else() -> None:
+    holdings = [
+        *(held(c) for c in ("keeps", "drops", "other", "bank", "never", "again")),
+        *(held(c, "card") for c in ("keeps", "other")),
+        *closed("drops", after(60), product="card"),
+        *closed("other", after(60), product="loan"),
+        *closed("bank", after(60), "bank", "card"),
+        *closed("again", after(60), product="card"),
+        held("again", "card") | {"holding_id": "second"},
+        *closed("all", after(60)),
+        *closed("all", after(60), product="card"),
+        *closed("account", after(60)),
+    ]
+    found = outcome({"holdings": holdings})
+    assert labels(found, "product_line:card") == {
+        "all": 1.0, "again": 0.0, "drops": 1.0, "keeps": 0.0, "other": 0.0,
+    }  # fmt: skip
+    assert reasons(found, "product_line:card") == {"account": NOT_HELD, "bank": BANK, "never": NOT_HELD}
+    assert months(found, "product_line:card")["drops"] == 2
+    for line in line_labels(found).query("product == 'card' and churn == churn").itertuples():
+        assert labels(found, "product_line:card")[line.customer_id] == line.churn
+
+
+@pytest.mark.parametrize("name", ["product_line:", "closure:card", "boredom", ":card", ""])
+def test_a_definition_that_does_not_exist_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=r"is not a definition; cure: one of closure, balance_attrition"):
+        churn_definition(name)
+
+
+def test_a_line_that_the_bank_does_not_sell_is_refused_with_those_it_does() -> None:
+    with pytest.raises(InputError, match=r"no product 'boat' in the catalogue; cure: one of .*card"):
+        labels(outcome({"holdings": [held("a")]}), "product_line:boat")
 
 
 @pytest.mark.parametrize("definition", CHURN_DEFINITIONS)

@@ -20,8 +20,9 @@ from features.vocabulary import CREATED
 from serving.champions import load_scorer
 from serving.scoring import Scorer
 from training.artifact import Head, Model, save_model
-from training.champions import Champions, ModelVersion
 from training.contract import Feature
+from training.versions.champions import Champions, ModelVersion
+from training.worth.horizons import Horizon
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 N = 400
@@ -41,14 +42,24 @@ FEATURES = (
     Feature("region", "string", ("north", "south"), None, "Region", "word", False),
     Feature("age_years", "int64", None, 44.0, "Age", "years", True),
 )
+PARTS = ("interest_margin", "fees", "cost_to_serve", "expected_loss")
 HEADS = {
     "churn": {"churn": "probability"},
     "value": {
-        **dict.fromkeys(("interest_margin", "fees", "cost_to_serve", "expected_loss"), "amount"),
+        **dict.fromkeys(PARTS, "amount"),
         "p10": "quantile",
         "p90": "quantile",
     },
     "propensity": dict.fromkeys(("card", "loan", "savings_account"), "probability"),
+}
+FACTS: dict[str, Any] = {
+    "churn": {"survival": [0.2, 0.35, 0.5, 0.7, 0.85, 1.0]},
+    "value": {
+        "horizons": [
+            Horizon(24, dict(zip(PARTS, (1.7, 1.9, 1.8, 1.6), strict=True)), 300).to_json(),
+            Horizon(36, {}, missing="9 more months of history").to_json(),
+        ]
+    },
 }
 
 
@@ -78,7 +89,7 @@ def frame() -> pd.DataFrame:
 
 
 def _model(name: str, frame: pd.DataFrame) -> Model:
-    facts = {"survival": [0.2, 0.35, 0.5, 0.7, 0.85, 1.0]} if name == "churn" else {}
+    facts = FACTS.get(name, {})
     empty = Model(name, f"{name}_test", 180 if name != "value" else 360, 0, "EUR", FEATURES, (), facts)
     from serving.columns import from_frame
 

@@ -1,12 +1,14 @@
 import json
 import re
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from starlette.testclient import TestClient
 
 from features.errors import NotReadyError
+from serving.adviser import adviser_of
 from serving.api.app import create_app
 from serving.api.body import MAX_BYTES
 from serving.api.desk import Desk
@@ -22,9 +24,11 @@ def _now():
 
 
 @pytest.fixture
-def client(scorer, memory_reader):
+def client(home, scorer, memory_reader):
     live = Live(scorer, memory_reader())
-    return TestClient(create_app(Desk(lambda: live), _now), raise_server_exceptions=False)
+    return TestClient(
+        create_app(Desk(lambda: adviser_of(live, home, "pepper")), _now), raise_server_exceptions=False
+    )
 
 
 def _ask(client, body, headers=JSON):
@@ -48,10 +52,33 @@ def test_an_answer_has_the_shape_of_the_design(client, frame):
     assert len(curve) == 6 and curve == sorted(curve, reverse=True)
     assert curve[-1] == 1 - result["churn"]["probability"]
     assert all(list(b) == ["code", "text", "weight"] for b in result["churn"]["because"])
-    assert list(result["value"]) == ["currency", "months", "expected", "p10", "p90", "parts"]
+    assert list(result["value"]) == ["currency", "months", "expected", "p10", "p90", "parts", "horizons"]
     assert list(result["value"]["parts"]) == ["interest_margin", "fees", "cost_to_serve", "expected_loss"]
     assert result["value"]["months"] == 12
-    assert list(result["propensity"][0]) == ["product", "horizon_days", "probability"]
+    one, two, three = result["value"]["horizons"]
+    same = ("months", "expected", "p10", "p90", "parts")
+    assert one == {key: result["value"][key] for key in same} | {"missing": ""}
+    assert two["months"] == 24
+    assert two["expected"] == sum(two["parts"].values())
+    assert two["parts"]["fees"] == 1.9 * one["parts"]["fees"]
+    assert (two["p10"], two["p90"], two["missing"]) == (None, None, "")
+    nothing = {"months": 36, "expected": None, "p10": None, "p90": None, "parts": {}}
+    assert three == nothing | {"missing": "9 more months of history"}
+    assert list(result["propensity"][0]) == ["product", "horizon_days", "probability", "basis"]
+
+
+def test_a_probability_that_rests_on_all_products_takers_says_so(home, scorer, memory_reader, frame):
+    model, version = scorer.models["propensity"]
+    heads = tuple(replace(h, basis="pooled") if h.name == "loan" else h for h in model.heads)
+    models = {**scorer.models, "propensity": (replace(model, heads=heads), version)}
+    live = Live(replace(scorer, models=models), memory_reader())
+    client = TestClient(
+        create_app(Desk(lambda: adviser_of(live, home, "pepper")), _now), raise_server_exceptions=False
+    )
+    asked = frame.loc[frame["consent_profiling"] == 1, "customer_id"].head(40).tolist()
+    results = _ask(client, {"customer_ids": asked}).json()["results"]
+    found = {(p["product"], p["basis"]) for r in results for p in r["propensity"]}
+    assert found == {("card", "own"), ("loan", "pooled"), ("savings_account", "own")}
 
 
 def test_mixed_batches_answer_each_in_order(client, frame):
@@ -138,11 +165,11 @@ def test_unknown_addresses_and_methods_are_problems(client):
 
 
 def test_an_error_inside_leaks_neither_into_the_answer_nor_into_the_log(
-    scorer, frame, memory_reader, caplog
+    home, scorer, frame, memory_reader, caplog
 ):
     broken = frame.assign(tenure_days=SECRET + "!")
     live = Live(scorer, type(memory_reader())(broken))
-    for load in (lambda: live, lambda: 1 / 0):
+    for load in (lambda: adviser_of(live, home, "pepper"), lambda: 1 / 0):
         client = TestClient(create_app(Desk(load), _now), raise_server_exceptions=False)
         consenting = frame.loc[frame["consent_profiling"] == 1, "customer_id"].iloc[0]
         answer = _ask(client, {"customer_ids": [consenting]})
@@ -152,7 +179,7 @@ def test_an_error_inside_leaks_neither_into_the_answer_nor_into_the_log(
             assert SECRET not in text and consenting not in text
 
 
-def test_not_ready_until_loaded_and_then_without_a_restart(scorer, memory_reader):
+def test_not_ready_until_loaded_and_then_without_a_restart(home, scorer, memory_reader):
     state = {}
 
     def load():
@@ -165,17 +192,17 @@ def test_not_ready_until_loaded_and_then_without_a_restart(scorer, memory_reader
     assert client.get("/readyz").status_code == 503
     answer = _ask(client, {"customer_ids": ["C0001"]})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    state["live"] = Live(scorer, memory_reader())
+    state["live"] = adviser_of(Live(scorer, memory_reader()), home, "pepper")
     assert client.get("/readyz").status_code == 200
     assert _ask(client, {"customer_ids": ["C0001"]}).status_code == 200
 
 
-def test_too_many_and_too_slow_are_sent_away_with_retry_after(scorer, memory_reader):
+def test_too_many_and_too_slow_are_sent_away_with_retry_after(home, scorer, memory_reader):
     gate = threading.Event()
 
     def load():
         gate.wait(10)
-        return Live(scorer, memory_reader())
+        return adviser_of(Live(scorer, memory_reader()), home, "pepper")
 
     body = {"customer_ids": ["C0001"]}
     slow = TestClient(create_app(Desk(load, deadline=0.05), _now))

@@ -113,7 +113,7 @@ def test_outcomes_from_a_file_and_the_report(home, scorer, tmp_path):
     source.write_text("\n".join(("outcome_id,decision_id,customer_id,at,kind,known_at", *rows)))
     assert json.loads(_run("outcomes", "import", "--from", source, *options).stdout)["new"] == 9
     earned = json.loads(_run("outcomes", "report", *options).stdout)
-    assert earned["list_id"] == manifest["list_id"]
+    assert earned["campaign"] == manifest["list_id"]
     assert earned["target_takers"] + earned["control_takers"] == 9
     text = _run("outcomes", "report", "--home", home.path).stdout
     assert "because of the list" in text and "95%" in text

@@ -2,9 +2,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import chisquare
+from scipy.stats import chisquare, norm
+from scipy.stats import t as student
 
-from serving.comparison import newcombe_difference, sample_ratio_p_value
+from serving.comparison import (
+    newcombe_difference,
+    power_of,
+    sample_ratio_p_value,
+    summed,
+    welch_difference,
+)
+from training.estimate import Estimate
 
 # Newcombe (1998), Table II, method 10.
 PAPER = [
@@ -36,3 +44,56 @@ def test_the_sample_ratio_is_pearsons(target, control, planned):
     n = target + control
     expected = chisquare([target, control], [n * planned, n * (1 - planned)]).pvalue
     assert sample_ratio_p_value(target, control, planned) == pytest.approx(expected, abs=1e-9)
+
+
+@given(
+    st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=40),
+    st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=40),
+    st.floats(-1e3, 1e3),
+)
+def test_welchs_interval_holds_the_point_and_moves_with_the_group(a, b, shift):
+    x, y = np.array(a), np.array(b)
+    found, turned = welch_difference(x, y), welch_difference(y, x)
+    moved = welch_difference(x + shift, y)
+    assert found.low <= found.point <= found.high
+    np.testing.assert_allclose((found.low, found.high), (-turned.high, -turned.low), atol=1e-6)
+    np.testing.assert_allclose(moved, np.add(found, shift), atol=1e-5)
+
+
+def test_welchs_interval_is_welchs():
+    # Welch-Satterthwaite by hand: variances 1 and 100/3, means 2 and 0, 3 and 4 customers.
+    a, b = np.array([1.0, 2.0, 3.0]), np.array([-5.0, -5.0, 5.0, 5.0])
+    square = 1 / 3 + (100 / 3) / 4
+    freedom = square**2 / ((1 / 3) ** 2 / 2 + (25 / 3) ** 2 / 3)
+    half = student.ppf(0.975, freedom) * square**0.5
+    np.testing.assert_allclose(welch_difference(a, b), (2.0, 2 - half, 2 + half))
+    assert welch_difference(np.array([1.0]), b).high == np.inf
+    assert welch_difference(np.ones(3), np.zeros(4)) == (1.0, 1.0, 1.0)
+
+
+@given(st.floats(0.001, 1e3), st.floats(0.001, 1e3), st.integers(2, 5000), st.integers(2, 5000))
+def test_as_many_customers_as_are_needed_find_the_difference_in_four_of_five_cases(x, y, n_a, n_b):
+    seen = 0.3 * x
+    power = power_of(seen, x, n_a, y, n_b)
+    grown = power.needed / (n_a + n_b)
+    error = (x**2 / (n_a * grown) + y**2 / (n_b * grown)) ** 0.5
+    assert norm.cdf(seen / error - norm.ppf(0.975)) == pytest.approx(0.8, abs=0.02)
+    assert power_of(0.0, x, n_a, y, n_b).needed is None
+
+
+def test_the_smallest_difference_is_found_in_four_of_five_draws():
+    rng, n = np.random.default_rng(7), 900
+    smallest = power_of(0.0, 1.0, n, 2.0, n).smallest
+    a, b = rng.normal(smallest, 1.0, (2000, n)), rng.normal(0.0, 2.0, (2000, n))
+    found = [welch_difference(x, y).low > 0 for x, y in zip(a, b, strict=True)]
+    assert np.mean(found) == pytest.approx(0.8, abs=0.03)
+
+
+@given(
+    st.lists(st.tuples(st.floats(-100, 100), st.floats(0, 50), st.floats(0, 50)), min_size=1, max_size=6)
+)
+def test_a_sum_of_estimates_is_less_uncertain_than_its_parts_together(parts):
+    found = summed([Estimate(p, p - low, p + high) for p, low, high in parts])
+    assert found.point == pytest.approx(sum(p for p, _, _ in parts))
+    assert max(low for _, low, _ in parts) - 1e-6 <= found.point - found.low
+    assert found.high - found.point <= sum(high for _, _, high in parts) + 1e-6

@@ -3,25 +3,47 @@ import os
 import signal
 import sqlite3
 from dataclasses import replace
+from datetime import UTC, datetime
 
+import pandas as pd
 import pytest
 
 from features.errors import NotReadyError, RefusedError
-from serving.decisions import Decision, latest_list, open_log, read_decisions, record_decisions
+from features.generations import Generation, serve, write_generation
+from features.home import Home
+from serving.decisions import (
+    WINDOW_DAYS,
+    Decision,
+    latest_campaign,
+    open_log,
+    read_decisions,
+    record_decisions,
+)
+from serving.evidence import features_of
+from training.specs import RESPONSE
+
+AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 
 ONE = Decision(
     decision_id="L1:C1",
-    list_id="L1",
+    campaign="L1",
+    kind="list",
     customer_id="C1",
     rank=1,
     arm="target",
     arm_probability=0.9,
+    option="card.app",
+    action="card.app",
+    probability=0.9,
+    offer="card",
     product="card",
     channel="app",
-    probability=0.2,
+    chance=0.2,
     expected_value=13.98,
-    margin=70.0,
+    stake=70.0,
     contact_cost=0.02,
+    window_days=90,
+    basis="prior",
     currency="EUR",
     models="churn/1 sha256:abc",
     catalogue_version="c1",
@@ -30,14 +52,23 @@ ONE = Decision(
     as_of="2026-01-01T00:00:00Z",
     decided_at="2026-01-02T00:00:00Z",
 )
-TWO = replace(ONE, decision_id="L1:C2", customer_id="C2", rank=2, arm="control", arm_probability=0.1)
+TWO = replace(
+    ONE,
+    decision_id="L1:C2",
+    customer_id="C2",
+    rank=2,
+    arm="control",
+    arm_probability=0.1,
+    action="",
+    probability=0.1,
+)
 
 
 def test_decisions_come_back_as_they_were_recorded(tmp_path):
     path = tmp_path / "decisions.db"
     assert record_decisions(path, [TWO, ONE]) == 2
     assert read_decisions(path, "L1") == (ONE, TWO)
-    assert latest_list(path) == "L1"
+    assert latest_campaign(path) == "L1"
 
 
 def test_recording_again_changes_nothing_and_keeps_the_first_time(tmp_path):
@@ -61,19 +92,103 @@ def test_a_decision_is_never_rewritten(tmp_path):
 
 def test_unknown_lists_and_empty_logs_say_the_cure(tmp_path):
     path = tmp_path / "decisions.db"
-    for call in (lambda: latest_list(path), lambda: read_decisions(path, "L1")):
+    for call in (lambda: latest_campaign(path), lambda: read_decisions(path, "L1")):
         with pytest.raises(NotReadyError, match="tenure lists pull"):
             call()
     assert not path.exists()
     record_decisions(path, [ONE])
-    with pytest.raises(NotReadyError, match="no list 'L9'"):
+    with pytest.raises(NotReadyError, match="no campaign 'L9'"):
         read_decisions(path, "L9")
+
+
+def test_many_decisions_are_recorded_in_one_go_and_again_without_effect(tmp_path):
+    path = tmp_path / "decisions.db"
+
+    def many(probability=0.9):
+        return (
+            replace(ONE, decision_id=f"L1:C{n}", customer_id=f"C{n}", rank=n, probability=probability)
+            for n in range(25_000)
+        )
+
+    assert record_decisions(path, many()) == 25_000
+    assert record_decisions(path, many()) == 0
+    with pytest.raises(RefusedError, match="L1:C0, L1:C1"):
+        record_decisions(path, [replace(ONE, decision_id="L1:new"), *many(0.5)])
+    assert len(read_decisions(path, "L1")) == 25_000
+
+
+def test_decisions_that_contradict_each_other_in_one_call_are_refused(tmp_path):
+    path = tmp_path / "decisions.db"
+    with pytest.raises(RefusedError, match="L1:C1"):
+        record_decisions(path, [ONE, TWO, replace(ONE, action="")])
+    with pytest.raises(NotReadyError):
+        read_decisions(path, "L1")
+
+
+def test_readers_see_what_is_committed_while_others_write(tmp_path):
+    path = tmp_path / "decisions.db"
+    record_decisions(path, [ONE])
+    with open_log(path) as log:
+        log.execute("INSERT INTO outcomes VALUES ('o1', 'L1:C1', 'C1', 'a', 'bought', 'b', '', NULL)")
+        assert read_decisions(path, "L1") == (ONE,)
+        with open_log(path, only_read=True) as other:
+            assert other.execute("SELECT count(*) FROM outcomes").fetchone() == (0,)
+
+
+def test_a_log_of_another_format_is_refused_with_the_cure(tmp_path):
+    path = tmp_path / "decisions.db"
+    with sqlite3.connect(path) as older:
+        older.execute("CREATE TABLE decisions (decision_id TEXT PRIMARY KEY, list_id TEXT)")
+    older.close()
+    before = path.read_bytes()
+    for call in (lambda: record_decisions(path, [ONE]), lambda: latest_campaign(path)):
+        with pytest.raises(RefusedError, match=r"format 0.*move the file away"):
+            call()
+    with sqlite3.connect(path) as still:
+        assert still.execute("SELECT sql FROM sqlite_master").fetchall()[0][0].endswith("list_id TEXT)")
+    still.close()
+    assert len(path.read_bytes()) == len(before)
+
+
+def test_outcomes_count_for_as_long_as_the_model_of_responses_learns():
+    assert RESPONSE.horizon_days == WINDOW_DAYS
+
+
+def _generation(home, number, frame):
+    name = f"2026-01-01.{number}"
+    generation = Generation(name, AS_OF, (AS_OF,))
+    folder = home.offline / name
+    folder.mkdir(parents=True)
+    frame.to_parquet(folder / "2026-01-01.parquet")
+    write_generation(folder, generation, {})
+    serve(home, generation)
+    return name
+
+
+def test_the_features_of_a_past_decision_can_be_read_back(tmp_path):
+    home = Home(tmp_path)
+    rows = pd.DataFrame({"customer_id": ["C1", "C2"], "as_of": AS_OF, "created_at": AS_OF})
+    big = 2**53 + 1
+    first = rows.assign(balance_total=[big, 7], region=["north", None])
+    batch = replace(ONE, feature_generation=_generation(home, 1, first))
+    live = replace(batch, decision_id="live:1", features='{"balance_total": 9, "region": null}')
+    record_decisions(home.decisions_db, [batch, live])
+    _generation(home, 2, rows.assign(balance_total=[1, 2], region=["south", "south"]))
+    one, other = read_decisions(home.decisions_db, "L1")
+    found = features_of(home, one)
+    assert (found["customer_id"], found["balance_total"], found["region"]) == ("C1", big, "north")
+    changed = features_of(home, other)
+    assert (changed["customer_id"], changed["balance_total"], changed["region"]) == ("C1", 9, None)
+    with pytest.raises(NotReadyError, match="does not hold C3"):
+        features_of(home, replace(one, customer_id="C3"))
+    with pytest.raises(NotReadyError, match="tenure features build"):
+        features_of(home, replace(one, feature_generation="2026-01-01.9"))
 
 
 def _write_and_die(path):
     record_decisions(path, [ONE])
     with open_log(path) as log:
-        log.execute("INSERT INTO outcomes VALUES ('o1', 'L1:C1', 'C1', 'a', 'bought', 'b')")
+        log.execute("INSERT INTO outcomes VALUES ('o1', 'L1:C1', 'C1', 'a', 'bought', 'b', '', NULL)")
         os.kill(os.getpid(), signal.SIGKILL)
 
 

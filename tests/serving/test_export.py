@@ -25,11 +25,13 @@ def _row(**changes):
         "segment": "senior",
         "manager_id": "M1",
         "as_of": "2026-01-01T00:00:00Z",
+        "uplift": 0.012,
+        "terms": "",
     }
     return ListRow(**{**base, **changes})
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\0=1", "＝1", "＋1"])
 def test_an_id_that_is_a_formula_is_neutralised(cell):
     assert safe_cell(cell) == f"'{cell}"
     read = next(csv.DictReader(io.StringIO(to_csv([_row(customer_id=cell)]).decode(), newline="")))
@@ -38,7 +40,7 @@ def test_an_id_that_is_a_formula_is_neutralised(cell):
 
 @given(st.text(st.characters(codec="utf-8"), max_size=20))
 def test_no_text_is_read_as_a_formula_and_none_is_lost(text):
-    assert not safe_cell(text).startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    assert not safe_cell(text).startswith(("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠"))
     assert safe_cell(text).removeprefix("'") == text.removeprefix("'")
 
 
@@ -46,7 +48,7 @@ def test_columns_are_the_designs_and_numbers_stay_numbers():
     content = to_csv([_row()]).decode()
     assert content.splitlines()[0] == (
         "list_id,rank,customer_id,arm,offer,product,channel,probability,expected_value,currency,"
-        "reason_1,reason_2,reason_3,tier,segment,manager_id,as_of"
+        "reason_1,reason_2,reason_3,tier,segment,manager_id,as_of,uplift,terms"
     )
     read = next(csv.DictReader(io.StringIO(content, newline="")))
     assert (float(read["probability"]), float(read["expected_value"])) == (0.071, -3.5)
@@ -55,4 +57,4 @@ def test_columns_are_the_designs_and_numbers_stay_numbers():
         "'-5 left",
         "c",
     )
-    assert len(COLUMNS) == 17
+    assert len(COLUMNS) == 19

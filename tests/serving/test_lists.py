@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.errors import CorruptError, InputError, NotReadyError, RefusedError
+from serving.arms import list_arm
 from serving.batch import score_all
 from serving.decisions import read_decisions
 from serving.lists import pull
-from serving.ranking import arm_of
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -61,7 +61,7 @@ def test_a_list_ranks_consenting_eligible_customers_with_control_and_reasons(
         customer = known.loc[row["customer_id"]]
         assert customer["consent_marketing"] == customer["consent_profiling"] == 1
         assert customer["holds_card"] == 0
-        assert row["arm"] == arm_of("pepper", row["list_id"], row["customer_id"], 0.10)
+        assert row["arm"] == list_arm("pepper", row["list_id"], row["customer_id"], 0.10)
     assert {r["arm"] for r in rows} == {"target", "control"}
     assert any(r["reason_1"] for r in rows)
 
@@ -87,7 +87,7 @@ def test_pulling_again_is_the_same_list_and_every_row_is_a_decision(scored, sett
     assert [d.customer_id for d in decisions] == [r.customer_id for r in first.rows]
     for decision in decisions:
         assert decision.arm_probability == (0.1 if decision.arm == "control" else 0.9)
-        assert decision.decision_id == f"{decision.list_id}:{decision.customer_id}"
+        assert decision.decision_id == f"{decision.campaign}:{decision.customer_id}"
     with pytest.raises(RefusedError, match="recorded otherwise"):
         _pull(scored, replace(settings, salt="another"), tmp_path / "c.csv")
     assert not (tmp_path / "c.csv").exists()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from features.errors import InputError
+from serving.batch import read_scores, score_all
 from serving.columns import from_frame, take
 from serving.scoring import ABSTAIN, DEGRADED, OK, SUPPRESSED, Scorer
 
@@ -48,6 +49,21 @@ def test_propensity_is_for_eligible_non_holders_only(scorer, frame):
     )
     assert (~np.isnan(scores.values["propensity_card"]) == asked.to_numpy(bool)).all()
     assert 0 < asked.sum() < len(frame)
+
+
+def test_the_products_that_share_one_model_are_named_in_every_row_they_answer(home, scorer):
+    assert scorer.pooled == ()
+    model, version = scorer.models["propensity"]
+    heads = tuple(replace(h, basis="pooled") if h.name == "loan" else h for h in model.heads)
+    shared = replace(scorer, models={**scorer.models, "propensity": (replace(model, heads=heads), version)})
+    assert shared.pooled == ("loan",)
+    assert shared.products == scorer.products
+    score_all(home, shared, lambda _: None)
+    _, scores = read_scores(home, shared)
+    assert [list(row) for row in scores["pooled"]] == [
+        ["loan"] if has else [] for has in scores["propensity_loan"].notna()
+    ]
+    assert 0 < scores["propensity_loan"].notna().sum() < len(scores)
 
 
 def test_the_expected_value_is_the_sum_of_its_parts(scorer, frame):

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import lightgbm
@@ -9,6 +10,7 @@ from features.errors import CorruptError, InputError
 from training.artifact import load_model, save_model
 from training.datasets import TrainingSet
 from training.fit import Fitted
+from training.versions.sealed import json_bytes, write_sealed
 
 
 @pytest.fixture
@@ -175,3 +177,15 @@ def test_a_head_whose_name_leaves_the_folder_is_refused(tmp_path: Path, churn_fi
     with pytest.raises(InputError, match="rename"):
         save_model(tmp_path / "model", replace(churn_fitted.model, heads=(head,)))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_artifact_of_an_older_format_is_refused_with_the_cure(saved, tmp_path: Path) -> None:
+    folder, _ = saved
+    about = json.loads((folder / "model.json").read_text())
+    files = {
+        "model.json": json_bytes({**about, "format": 1}),
+        "heads/churn.txt": (folder / "heads" / "churn.txt").read_bytes(),
+    }
+    older = tmp_path / "older"
+    with pytest.raises(CorruptError, match=r"format 1, this version reads \d; cure: train again"):
+        load_model(older, write_sealed(older, files))

@@ -5,13 +5,13 @@ import pytest
 
 from tests.training.examples import fit_quickly
 from training.added import added_products
-from training.baselines import CARRIED_ON, RETAINED
 from training.datasets import TrainingSet
 from training.evaluate import Evaluation, HeadResult, evaluate
 from training.fit import Fitted
 from training.measures import auc
 from training.specs import CHURN, PROPENSITY, VALUE
 from training.split import out_of_time, out_of_time_and_customer
+from training.worth.baselines import CARRIED_ON, RETAINED
 
 
 def test_churn_is_measured_on_the_test_rows_alone(churn_fitted: Fitted, churn_set: TrainingSet) -> None:
@@ -81,7 +81,7 @@ def test_value_is_measured_by_part_and_as_a_whole(value_fitted: Fitted, value_se
 def test_products_are_measured_on_eligible_rows(propensity_set: TrainingSet) -> None:
     model = fit_quickly(PROPENSITY, propensity_set).model
     split = out_of_time(propensity_set.frame, PROPENSITY)
-    (head,) = evaluate(model, propensity_set, split).heads
+    head, _ = evaluate(model, propensity_set, split).heads
     test = propensity_set.frame.iloc[split.test]
     known = test["card"].notna().to_numpy()
     assert head.metrics["rows"] == known.sum() < len(test)
@@ -115,7 +115,7 @@ def test_average_times_retention_knows_that_some_leave(
 def test_rows_say_which_of_the_test_a_head_was_asked_for(propensity_set: TrainingSet) -> None:
     model = fit_quickly(PROPENSITY, propensity_set).model
     split = out_of_time(propensity_set.frame, PROPENSITY)
-    (head,) = evaluate(model, propensity_set, split).heads
+    head, _ = evaluate(model, propensity_set, split).heads
     labels = propensity_set.frame["card"].to_numpy()[split.test[head.rows]]
     assert np.array_equal(labels, head.actual)
 

@@ -1,134 +1,34 @@
-"""Bad input to training and to the registry: refused with reasons, and nothing registered.
+"""Artifacts that are not as written, and features that are gone: refused, and nothing registered.
 
-Damage to an artifact's files beyond the sweep here is in `test_artifact`, to the ledger in
-`test_ledger`, to a waiting bundle and to MLflow's database in `test_resilience`; the canary and
-every other gate are in `test_gates`, two processes on a new database in `test_registry`.
+Bad rows are in `test_bad_input`, models that were written badly in `test_rehearse`. Damage to an
+artifact's files beyond the sweep here is in `test_artifact`, to the ledger in `test_ledger`, to a waiting
+bundle and to MLflow's database in `test_resilience`; the canary and every other gate are in `test_gates`,
+two processes on a new database in `test_registry`.
 """
 
 import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import lightgbm
 import numpy as np
-import pandas as pd
 import pytest
 
-from features.errors import CorruptError, InputError, RefusedError, TenureError
-from features.families.base import Field
+from features.errors import CorruptError, TenureError
 from features.home import Home
 from tests.training.examples import CURRENCY, quick
 from training.artifact import load_model, save_model
-from training.bundle import pending_folder
-from training.champions import Champions, ModelVersion
 from training.datasets import TrainingSet
 from training.fit import Fitted
 from training.pipeline import train_on
-from training.recipe import Origin
-from training.registry import Registry
-from training.sound import check_sound
 from training.specs import CHURN
+from training.versions.champions import Champions, ModelVersion
+from training.versions.recipe import Origin
 
 AT = datetime(2026, 10, 31, tzinfo=UTC)
-
-
-def _with(examples: TrainingSet, **columns: object) -> TrainingSet:
-    return replace(examples, frame=examples.frame.assign(**columns))
-
-
-def _refusal(home: Home, examples: TrainingSet) -> TenureError:
-    means = {"currency": CURRENCY, "threads": 1, "seed": 7, "tell": lambda _: None}
-    with pytest.raises(TenureError) as refused:
-        train_on(home, quick(CHURN), examples, **means)
-    assert Registry(home).versions("churn") == ()
-    assert not pending_folder(home).exists()
-    return refused.value
-
-
-def _first(examples: TrainingSet, column: str, value: float) -> pd.Series:
-    values = examples.frame[column].astype("float64").copy()
-    values.iloc[:7] = value
-    return values
-
-
-@pytest.mark.parametrize(
-    ("label", "reason"),
-    [
-        (lambda s: s.frame["churn"] * np.nan, "0 positives in the training rows, 30 needed"),
-        (lambda s: s.frame["churn"] * 0, "0 positives in the training rows, 30 needed"),
-        (lambda s: s.frame["churn"] * 0 + 1, "held-out customers show one outcome only"),
-        (lambda s: (s.frame["customer_id"] < "C000010") * 1.0, "positives in the training rows, 30 needed"),
-    ],
-    ids=["no label", "nobody left", "everybody left", "too few left"],
-)
-def test_labels_that_teach_nothing_are_refused(
-    home: Home, churn_set: TrainingSet, label: Callable[[TrainingSet], pd.Series], reason: str
-) -> None:
-    error = _refusal(home, _with(churn_set, churn=label(churn_set)))
-    assert isinstance(error, RefusedError)
-    assert reason in str(error) and "cure" in str(error)
-
-
-def test_a_missing_label_is_no_label_and_never_counts_as_stayed(home: Home, churn_set: TrainingSet) -> None:
-    gone = churn_set.frame["churn"].where(churn_set.frame["customer_id"] >= "C000700")
-    means = {"currency": CURRENCY, "threads": 1, "seed": 7, "tell": lambda _: None}
-    result = train_on(home, quick(CHURN), _with(churn_set, churn=gone), **means)
-    assert result.metrics["churn"]["rows"] == 800
-    known = churn_set.frame[churn_set.frame["customer_id"] >= "C000700"]
-    test = known[known["as_of"] == known["as_of"].max()]
-    assert result.metrics["churn"]["base_rate"] == pytest.approx(test["churn"].mean())
-
-
-@pytest.mark.parametrize(
-    ("spoil", "reason"),
-    [
-        (lambda s: {"churn": _first(s, "churn", np.inf)}, "infinite values in 'churn'"),
-        (lambda s: {"churn": _first(s, "churn", 0.5)}, "label 'churn' is neither 0 nor 1"),
-        (lambda s: {"balance": _first(s, "balance", np.inf)}, "infinite values in 'balance'"),
-        (lambda s: {"balance": _first(s, "balance", -np.inf)}, "infinite values in 'balance'"),
-    ],
-    ids=["infinite label", "half a label", "infinite feature", "minus infinity"],
-)
-def test_values_that_no_bank_has_are_refused_with_the_first_five_customers(
-    home: Home, churn_set: TrainingSet, spoil: Callable[[TrainingSet], dict[str, object]], reason: str
-) -> None:
-    error = _refusal(home, _with(churn_set, **spoil(churn_set)))
-    assert isinstance(error, InputError)
-    assert reason in str(error)
-    assert "C000000, C000001, C000002, C000003, C000004 (7 in all)" in str(error)
-
-
-def test_two_rows_of_one_customer_at_one_snapshot_are_refused(home: Home, churn_set: TrainingSet) -> None:
-    frame = pd.concat([churn_set.frame, churn_set.frame.iloc[[3]]], ignore_index=True)
-    error = _refusal(home, replace(churn_set, frame=frame))
-    assert "two rows of one snapshot, customers C000003" in str(error)
-
-
-def test_a_snapshot_from_the_future_is_refused(churn_set: TrainingSet) -> None:
-    last = churn_set.frame["as_of"].max().to_pydatetime()
-    check_sound(CHURN, churn_set, last, lambda _: None)
-    with pytest.raises(InputError, match="snapshots later than"):
-        check_sound(CHURN, churn_set, last - timedelta(days=1), lambda _: None)
-
-
-def test_columns_that_never_change_are_told_and_no_tree_can_use_them(
-    home: Home, churn_set: TrainingSet
-) -> None:
-    told: list[str] = []
-    fields = (
-        *churn_set.fields,
-        *(Field(n, "float64", "ratio", n, n, null="null") for n in ("flat", "void")),
-    )
-    idle = replace(_with(churn_set, flat=3.0, void=np.nan), fields=fields)
-    means = {"currency": CURRENCY, "threads": 1, "seed": 7, "tell": told.append}
-    result = train_on(home, quick(CHURN), idle, **means)
-    assert "churn: nothing to learn from what never changes: flat, void" in told
-    (head,) = Registry(home).load(result.version).heads
-    used = dict(zip(head.booster.feature_name(), head.booster.feature_importance("split"), strict=True))
-    assert used["flat"] == used["void"] == 0 < used["balance"]
 
 
 def test_features_that_are_not_there_any_more_refuse_to_train(home: Home, churn_set: TrainingSet) -> None:

@@ -94,10 +94,11 @@ def test_quantiles_that_cross_change_places(value_fitted: Fitted, value_set: Tra
     assert (answers["p10"] < answers["p90"]).all()
 
 
-def test_a_product_with_too_few_takers_gets_no_model_and_a_reason(propensity_set: TrainingSet) -> None:
+def test_a_product_with_too_few_takers_is_pooled_and_the_log_says_why(propensity_set: TrainingSet) -> None:
     fitted = fit_quickly(PROPENSITY, propensity_set)
-    assert [h.name for h in fitted.model.heads] == ["card"]
-    assert "positives in the training rows, 30 needed" in fitted.log.refused["loan"]
+    assert [(h.name, h.basis) for h in fitted.model.heads] == [("card", "own"), ("loan", "pooled")]
+    assert "positives in the training rows, 30 needed" in fitted.log.pooled["loan"]
+    assert fitted.log.refused == {}
 
 
 def test_rows_that_are_not_eligible_are_not_trained_on(propensity_set: TrainingSet) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from features.errors import CorruptError, InputError
-from training import ledger
+from training.versions import ledger
 
 AT = datetime(2026, 10, 31, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from features.errors import InputError, RefusedError
 from features.settings import read_settings
 from training.artifact import Matrix
 from training.measures import top_share
-from training.noncontractual import BgNbd, GammaGamma, fit_bg_nbd, fit_gamma_gamma, repeat_buying
+from training.worth.noncontractual import BgNbd, GammaGamma, fit_bg_nbd, fit_gamma_gamma, repeat_buying
 
 SAMPLES = read_settings().sample_data
 CDNOW = SAMPLES / "cdnow" / "cdnow_sample.parquet" if SAMPLES else None

@@ -8,23 +8,27 @@ import pytest
 from features.home import Home
 from tests.training.examples import fit_quickly
 from training.datasets import TrainingSet
-from training.drivers import drivers, shifts
 from training.evaluate import HeadResult, evaluate
 from training.fit import Fitted
-from training.grade import grade_amount, grade_probability, paired_auc, paired_gini
-from training.page import Champion, model_page, write_page
+from training.gates import Verdict
+from training.pages.changes import Champion, change
+from training.pages.drivers import drivers, shifts
+from training.pages.grade import grade_amount, grade_probability, paired_auc, paired_gini
+from training.pages.page import model_page, write_page
+from training.pages.trained import expected_values, trained_page
 from training.pipeline import TrainResult
 from training.profit import total_value
 from training.registry import Registry
+from training.slices import slices_of
 from training.specs import CHURN, PROPENSITY, VALUE, ModelSpec
 from training.split import out_of_time
-from training.trained_page import trained_page
 
 
 def page(spec: ModelSpec, fitted: Fitted, examples: TrainingSet, **more: object) -> str:
     split = out_of_time(examples.frame, spec)
     found = evaluate(fitted.model, examples, split)
-    return model_page(fitted.model, examples, split, found, title="A <model>", **more)
+    parts = slices_of(fitted.model, found, examples, split)
+    return model_page(fitted.model, examples, split, found, parts, title="A <model>", **more)
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +83,40 @@ def test_what_changed_since_the_champion_is_told_with_its_interval(
     champion = Champion("version 1", evaluate(weak, churn_set, split), weak)
     found = page(CHURN, churn_fitted, churn_set, champion=champion)
     assert "Since the champion, version 1" in found
-    assert "better by more than chance" in found
-    assert "part in the champion" in found
+    assert 'AUC: <span class="good">better by more than chance' in found
+    assert 'squared error of the probability: <span class="good">better by more than chance' in found
+    assert "part in the champion" in found and "of the customers keep their first reason" in found
+    assert "No feature of the customers moved noticeably" in found
     itself = Champion("version 1", evaluate(churn_fitted.model, churn_set, split), churn_fitted.model)
-    assert "no more than chance" in page(CHURN, churn_fitted, churn_set, champion=itself)
+    same = page(CHURN, churn_fitted, churn_set, champion=itself)
+    assert "no more than chance" in same and "100% of the customers keep their first reason" in same
+
+
+def test_features_that_came_went_and_moved_since_the_champion_are_named(
+    churn_fitted: Fitted, churn_set: TrainingSet
+) -> None:
+    split = out_of_time(churn_set.frame, CHURN)
+    without = [f for f in churn_set.fields if f.name != "sessions"]
+    older = fit_quickly(CHURN, replace(churn_set, fields=tuple(without))).model
+    tested = churn_set.frame["as_of"].iloc[split.train].max()
+    older = replace(older, training={**older.training, "test_snapshots": [tested.isoformat()]})
+    last = churn_set.frame["as_of"] == churn_set.frame["as_of"].max()
+    noise = churn_set.frame["noise"].where(~last, churn_set.frame["noise"] + 2)
+    now = replace(churn_set, frame=churn_set.frame.assign(noise=noise))
+    theirs = Champion("version 1", evaluate(older, now, split), older)
+    mine = evaluate(churn_fitted.model, now, split).heads[0]
+    moved = drivers(churn_fitted.model, "churn", now.frame.iloc[split.test], "risk")
+    found = change(churn_fitted.model, mine, theirs, now, split, moved)
+    assert (found.added, found.removed) == (("Sessions",), ())
+    assert found.since == f"{tested:%Y-%m-%d}"
+    assert [d.name for d in found.moved] == ["Noise"] and found.moved[0].psi > 0.25
+    assert {s.label: s.before for s in found.shifts}["Sessions"] == 0.0
+    assert 0 < found.reasons.same < 1, "sessions can be no reason of the champion's"
+    back = change(
+        older, theirs.evaluation.heads[0], replace(theirs, model=churn_fitted.model), now, split, ()
+    )
+    assert (back.added, back.removed) == ((), ("Sessions",))
+    assert change(older, mine, Champion("version 1", theirs.evaluation), now, split, ()).since == ""
 
 
 def test_a_page_of_value_shows_its_parts_its_range_and_both_baselines(
@@ -94,13 +128,17 @@ def test_a_page_of_value_shows_its_parts_its_range_and_both_baselines(
     assert "0.000 to 1.000" not in found
 
 
-def test_a_page_of_products_ranks_what_was_added_and_names_who_has_no_model(
+def test_a_page_of_products_ranks_what_was_added_and_names_who_is_pooled_and_who_has_no_model(
     propensity_set: TrainingSet,
 ) -> None:
     fitted = fit_quickly(PROPENSITY, propensity_set)
-    found = page(PROPENSITY, fitted, propensity_set, refused=fitted.log.refused)
-    assert "MAP@3" in found and "most popular first" in found
-    assert "a gate was missed: 1." in found and "positives in the" in found
+    found = page(PROPENSITY, fitted, propensity_set, pooled=fitted.log.pooled, refused={"boat": "sunk"})
+    assert "MAP@3" in found and "NDCG@3" in found and "most popular first" in found
+    assert "a gate was missed: 1." in found and "boat: sunk" in found
+    assert "1 products have no model of their own" in found and "positives in the training" in found
+    assert "<td>loan</td><td>pooled</td>" in found and "<td>card</td><td>own</td>" in found
+    assert "all pairs of a customer and a product" in found
+    assert 'id="loan"' not in found, "too few takers for a section"
 
 
 def test_a_page_lies_with_the_homes_reports(tmp_path: Path) -> None:
@@ -117,10 +155,15 @@ def test_a_trained_models_page_knows_its_champion(
     split = out_of_time(churn_set.frame, CHURN)
     found = evaluate(churn_fitted.model, churn_set, split)
     registry = Registry(home)
-    alone = trained_page(registry, churn_fitted, churn_set, split, found, None)
-    beside = trained_page(registry, churn_fitted, churn_set, split, found, (result.version, found))
-    assert "Since the champion" not in alone
+    parts = slices_of(churn_fitted.model, found, churn_set, split)
+    assert expected_values(registry, churn_fitted.model, churn_set, split) is None
+    about = (registry, churn_fitted, churn_set, split, found, parts)
+    alone = trained_page(*about, None, None, Verdict(False, ("too <weak>",)))
+    beside = trained_page(*about, (result.version, found), None, Verdict(True, ("good",)))
+    assert "Since the champion" not in alone and "The gates refuse it:" in alone
+    assert "too &lt;weak&gt;" in alone
     assert f"Since the champion, version {result.version.version}" in beside
+    assert "The gates pass it." in beside
     assert "Every customer counts 200 EUR" in alone, "there is no model of value"
 
 

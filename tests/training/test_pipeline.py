@@ -10,11 +10,11 @@ from features.errors import NotReadyError, RefusedError
 from features.generations import Generation, serve, write_generation
 from features.home import Home
 from tests.training.examples import CURRENCY, make_set, quick
-from training import ledger
 from training.pipeline import TrainResult, train_on
-from training.promotion import promote
 from training.registry import Registry
 from training.specs import CHURN, PROPENSITY, ModelSpec
+from training.versions import ledger
+from training.versions.promotion import promote
 
 AT = datetime(2026, 10, 31, tzinfo=UTC)
 
@@ -107,10 +107,34 @@ def test_a_weak_product_does_not_hold_back_the_others(home: Home) -> None:
     two = replace(examples, frame=examples.frame.assign(loan=shuffled))
     told: list[str] = []
     result = train_on(home, quick(PROPENSITY), two, currency=CURRENCY, threads=1, seed=1, tell=told.append)
-    assert list(result.metrics) == ["card"]
-    assert "must be at least 0.6" in result.refused["loan"]
-    assert [h.name for h in Registry(home).load(result.version).heads] == ["card"]
+    assert list(result.metrics) == ["card", "loan"]
+    assert "must be at least 0.6" in result.pooled["loan"] and result.refused == {}
+    assert any("'loan' is pooled with the other products: loan: AUC" in line for line in told)
+    loan = result.metrics["loan"]
+    assert 0.8 < loan["observed_to_expected"] < 1.25, "nobody can be told apart, but the level is right"
+    model = Registry(home).load(result.version)
+    assert [(h.name, h.basis) for h in model.heads] == [("card", "own"), ("loan", "pooled")]
     _promote(home, "propensity")
+    logged = Registry(home).metrics(result.version)
+    assert list(logged) == ["card", "loan"], "figures over all products are no head's"
+
+
+def test_a_product_that_not_even_pooling_helps_is_left_out(home: Home) -> None:
+    examples = make_set(PROPENSITY)
+    frame = examples.frame.assign(loan=examples.frame["card"])
+    last = frame["as_of"] == frame["as_of"].max()
+    # The bank gave up selling loans to all but those who ask: far fewer than were expected.
+    frame.loc[last & (frame.index % 20 > 0) & (frame["loan"] == 1.0), "loan"] = 0.0
+    told: list[str] = []
+    result = train_on(
+        *(home, quick(PROPENSITY), replace(examples, frame=frame)),
+        currency=CURRENCY,
+        threads=1,
+        seed=1,
+        tell=told.append,
+    )
+    assert list(result.metrics) == ["card"]
+    assert "takers of a pooled product" in result.refused["loan"] and result.pooled == {}
 
 
 def test_whoever_trained_may_not_promote_where_four_eyes_are_asked_for(home: Home) -> None:

@@ -15,17 +15,17 @@ from features.home import Home
 from tests.training.examples import CURRENCY, quick
 from training import registry as module
 from training.artifact import save_model
-from training.bundle import Bundle, keep
 from training.datasets import TrainingSet
 from training.evaluate import Evaluation, evaluate
 from training.facts import bundle_files, nested
 from training.fit import Fitted
 from training.gates import Verdict
 from training.pipeline import TrainResult, train_on
-from training.recipe import recipe_of
 from training.registry import ModelVersion, Registry
 from training.specs import CHURN
 from training.split import out_of_time
+from training.versions.bundle import Bundle, keep
+from training.versions.recipe import recipe_of
 
 AT = datetime(2026, 10, 31, tzinfo=UTC)
 YES = Verdict(True, ("good",))
@@ -282,7 +282,7 @@ def test_serving_loads_a_champion_without_mlflow(home, churn_fitted, evaluation,
     registry.promote(_log(home, churn_fitted, evaluation, plots), YES, who="ada", at=AT)
     code = (
         "import sys; from pathlib import Path; from features.home import Home\n"
-        "from training.champions import Champions\n"
+        "from training.versions.champions import Champions\n"
         "champions = Champions(Home(Path(sys.argv[1]))); version = champions.champion('churn')\n"
         "print(champions.load(version).name)\n"
         "print(any(m.split('.')[0] in {'mlflow', 'feast', 'matplotlib'} for m in sys.modules))"

@@ -3,7 +3,7 @@ from pathlib import Path
 from training.datasets import TrainingSet
 from training.evaluate import evaluate
 from training.fit import Fitted
-from training.report import draw
+from training.pages.plots import draw
 from training.specs import CHURN, VALUE
 from training.split import out_of_time
 

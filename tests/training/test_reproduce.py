@@ -14,12 +14,12 @@ from features.errors import CorruptError, InputError, NotReadyError, RefusedErro
 from features.home import Home
 from features.settings import Settings
 from serving.cli.main import main
-from training.bundle import RECIPE
-from training.champions import Champions
 from training.pipeline import TrainResult
-from training.recipe import differences, recipe_from, recipe_of
-from training.reproduce import reproduce
 from training.specs import CHURN
+from training.versions.bundle import RECIPE
+from training.versions.champions import Champions
+from training.versions.recipe import differences, recipe_from, recipe_of
+from training.versions.reproduce import reproduce
 
 COMMAND = "import sys; from serving.cli.main import main; main(sys.argv[1:])"
 

@@ -16,19 +16,19 @@ from features.errors import CorruptError, InputError, NotReadyError
 from features.home import Home
 from serving.cli.main import main
 from tests.training.examples import CURRENCY, quick
-from training.bundle import FACTS, Bundle, keep, open_bundle, pending_folder
-from training.champions import Champions
 from training.datasets import TrainingSet
 from training.evaluate import evaluate
 from training.facts import bundle_files
 from training.fit import Fitted
 from training.gates import Verdict
 from training.pipeline import TrainResult, log_pending, train_on
-from training.recipe import recipe_of
 from training.registry import Registry
-from training.sealed import write_sealed
 from training.specs import CHURN
 from training.split import out_of_time
+from training.versions.bundle import FACTS, Bundle, keep, open_bundle, pending_folder
+from training.versions.champions import Champions
+from training.versions.recipe import recipe_of
+from training.versions.sealed import write_sealed
 
 AT = datetime(2026, 10, 31, tzinfo=UTC)
 YES = Verdict(True, ("good",))
@@ -154,7 +154,7 @@ def test_two_processes_that_log_one_bundle_make_one_version(home: Home, files: d
     bundle = keep(home, files)
     code = (
         "import sys; from pathlib import Path; from features.home import Home\n"
-        "from training.bundle import open_bundle; from training.registry import Registry\n"
+        "from training.versions.bundle import open_bundle; from training.registry import Registry\n"
         "print(Registry(Home(Path(sys.argv[1]))).log(open_bundle(Path(sys.argv[2]))).version)"
     )
     words = [sys.executable, "-c", code, str(home.path), str(bundle.folder)]

@@ -17,8 +17,8 @@ from features.settings import read_settings
 from serving.cli.console import Shell, on_home
 from serving.cli.tables import table_options, train_on_table, tuning_options
 from training.artifact import load_model
-from training.table import Columns, Table, read_table
-from training.table_model import Request, TableResult, train_table
+from training.tables.model import Request, TableResult, train_table
+from training.tables.table import Columns, Table, read_table
 from training.tune import Budget
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -79,11 +79,15 @@ def test_a_table_becomes_a_sealed_model_and_a_report(made: tuple[Path, TableResu
     assert [f.name for f in model.features] == ["balance", "paid: 1, 2", "region"]
     assert model.definition == "left"
     assert result.folder.parts[-3:] == ("artifacts", "tables", "leads")
-    assert {p.name for p in result.folder.iterdir()} == {"model", "outcome.png", "report.json", "report.md"}
+    assert {p.name for p in result.folder.iterdir()} == {"model", "report.json"}
     report = json.loads((result.folder / "report.json").read_text())
     assert report["metrics"]["auc"] == result.metrics["auc"] > 0.7
     assert report["artifact_sha256"] == result.sha256
-    assert "`same`: the same value in every row" in (result.folder / "report.md").read_text()
+    page = result.page.read_text(encoding="utf-8")
+    assert result.page.parent.name == "reports" and result.page.name == f"leads-{result.sha256[:12]}.html"
+    assert "same: the same value in every row" in page and "The gates pass it." in page
+    for words in ("Learned from", "later", "logistic regression", "Calibration", "keep their first reason"):
+        assert words in page
     assert result.verdict.promote, result.verdict.reasons
 
 
@@ -166,7 +170,7 @@ def test_a_model_that_the_gates_refuse_is_written_with_the_reasons(tmp_path: Pat
     frame["left"] = np.random.default_rng(1).integers(0, 2, len(frame))
     result = train(tmp_path / "home", saved(tmp_path, frame))
     assert not result.verdict.promote
-    assert "The gates refuse it" in (result.folder / "report.md").read_text()
+    assert "The gates refuse it" in result.page.read_text(encoding="utf-8")
 
 
 BROKEN = {

@@ -1,0 +1,132 @@
+"""A bank that lives on under a policy: features, scores, rules, decision, contacts, history, in turn."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.policy_bank import Earned, Ints, earned, month_of
+from benchmarks.policy_players import PLAYERS, Limits, Situation
+from features.history.load import import_folder
+from features.home import Home
+from features.selling.offers import Option
+from features.settings import Settings
+from features.simulate import advance
+from features.snapshots import read_snapshot
+from features.store import build
+from features.vocabulary import CUSTOMER_ID
+from serving.champions import load_scorer
+from serving.cli.history import day_after_history
+from serving.columns import from_frame
+from serving.effects import effects_of
+from serving.policy import allowed, shipped_policy
+from serving.scoring import Scorer
+from serving.worth import prior_effects
+
+__all__ = ["HISTORY", "HOURS", "MONEY", "found", "live", "look"]
+
+HISTORY = 36
+MONEY, HOURS = 0.06, {"call": 0.001, "branch": 0.001}
+"""Budget and hours of work a month for each customer."""
+
+
+def found(home: Path, customers: int, seed: int) -> None:
+    """A simulated bank with its champions, as anybody would make it."""
+    verbs = (
+        f"simulate --customers {customers} --months {HISTORY} --seed {seed} --truth-months 1",
+        "features build --months 30 --every 3",
+        "train all",
+        "models promote all",
+    )
+    tenure = str(Path(sys.executable).with_name("tenure"))
+    for verb in verbs:
+        subprocess.run([tenure, *verb.split(), "--home", str(home)], check=True, capture_output=True)
+
+
+def live(start: Path, home: Path, player: str, months: int, seed: int, settings: Settings) -> list[Earned]:
+    """Let a copy of the bank live under a policy; what each month truly earned."""
+    shutil.copytree(start, home, copy_function=_linked)
+    settings, scorer = replace(settings, home=home), load_scorer(Home(home))
+    lived = []
+    for number in range(months):
+        if number:
+            build(Home(home), day_after_history(Home(home)), 0, settings, _silent, accept=True)
+        now, ids = look(Home(home), scorer, months - number, seed + number)
+        action = PLAYERS[player](now)
+        lived.append(earned(now.truth, action, scorer.catalogue.options))
+        if number + 1 < months:
+            _pass(Home(home), _contacts(ids, action, scorer.catalogue.options), settings)
+    shutil.rmtree(home)
+    return lived
+
+
+def look(home: Home, scorer: Scorer, left: int, seed: int) -> tuple[Situation, list[str]]:
+    """What is known of the current snapshot's customers, and their ids."""
+    catalogue, frame = scorer.catalogue, read_snapshot(home, day_after_history(home))
+    columns = from_frame(frame)
+    ids, scores = columns[CUSTOMER_ID], scorer.score(columns).values
+    policy = shipped_policy(catalogue)
+    seen = columns | {name: scores[name] for name in ("churn", "value_expected")}
+    now = Situation(
+        columns=seen,
+        allowed=allowed(seen, catalogue, policy).allowed,
+        learned=effects_of(scorer, columns, scores),
+        stated=prior_effects(scores, catalogue, len(ids)),
+        truth=month_of(home, ids, catalogue.options),
+        catalogue=catalogue,
+        policy=policy,
+        limits=Limits(MONEY * len(ids), {channel: most * len(ids) for channel, most in HOURS.items()}),
+        left=left,
+        seed=seed,
+    )
+    return now, ids
+
+
+def _contacts(ids: list[str], action: Ints, options: tuple[Option, ...]) -> pd.DataFrame:
+    """As the simulator takes them; who is left alone is spared the bank's own campaigns as well."""
+    chosen = [options[place] for place in np.maximum(action, 0).tolist()]
+    return pd.DataFrame(
+        {
+            "decision_id": ids,
+            "customer_id": ids,
+            "product": [option.product for option in chosen],
+            "channel": [option.channel for option in chosen],
+            "offer": [option.offer if option.kind == "retention" else "" for option in chosen],
+            "contacted": action >= 0,
+        }
+    )
+
+
+def _pass(home: Home, contacts: pd.DataFrame, settings: Settings) -> None:
+    """One month goes by, and becomes history."""
+    folder = home.path / "simulated" / "month"
+    advance(folder, home.truth, contacts, months=1, tell=_silent)
+    import_folder(
+        folder,
+        home,
+        None,
+        append=True,
+        threads=settings.threads,
+        memory=settings.memory,
+        tell=_silent,
+        max_quarantined=settings.max_quarantined,
+        accept_warnings=True,
+    )
+    shutil.rmtree(folder)
+
+
+def _linked(source: str, target: str) -> None:
+    """Tables are replaced whole, never written into: they need no copy. Databases do."""
+    if source.endswith(".parquet"):
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""

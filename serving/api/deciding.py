@@ -1,0 +1,96 @@
+"""Offers and outcomes: from the API's types to the deciding side and back."""
+
+from features.selling.offers import Offer
+from features.vocabulary import Catalogue
+from serving.adviser import Adviser, Answer
+from serving.api.decisions import (
+    OfferAnswer,
+    OffersAnswer,
+    OffersRequest,
+    OffersResult,
+    OfferTerms,
+    OutcomeResult,
+    OutcomesAnswer,
+    OutcomesRequest,
+)
+from serving.api.retries import name_of
+from serving.api.schemas import Because
+from serving.outcomes import Outcome, record_outcomes
+from serving.sources import iso
+from serving.suggestions import Suggestion
+
+__all__ = ["offers_answer", "outcomes_answer"]
+
+
+def offers_answer(
+    adviser: Adviser, request_id: str, asked: OffersRequest, key: str | None = None
+) -> OffersAnswer:
+    """Decide for everybody who was asked for; `key` names the decisions where it is given."""
+    live, catalogue = adviser.live, adviser.live.scorer.catalogue
+    answers = adviser.answer(
+        asked.customer_ids,
+        name=name_of(key, request_id),
+        limit=asked.limit,
+        with_reasons=asked.reasons,
+    )
+    return OffersAnswer(
+        request_id=request_id,
+        as_of=iso(live.as_of),
+        feature_generation=live.generation,
+        models=live.scorer.versions,
+        catalogue=catalogue.version,
+        policy=adviser.policy.version,
+        plan=next((a.decision.prices for a in answers if a.decision), ""),
+        currency=catalogue.currency,
+        results=[_result(one, catalogue) for one in answers],
+    )
+
+
+def outcomes_answer(adviser: Adviser, request_id: str, told: OutcomesRequest) -> OutcomesAnswer:
+    """Record what followed on decisions."""
+    outcomes = [Outcome(**dict(one)) for one in told.outcomes]
+    received = record_outcomes(adviser.home.decisions_db, outcomes)
+    results = [OutcomeResult(outcome_id=r.outcome_id, status=r.status, flag=r.flag) for r in received]
+    return OutcomesAnswer(request_id=request_id, results=results)
+
+
+def _result(one: Answer, catalogue: Catalogue) -> OffersResult:
+    made = one.decision
+    return OffersResult(
+        customer_id=one.customer_id,
+        status=one.status,
+        reasons=list(one.reasons),
+        decision_id=made.decision_id if made else "",
+        arm=made.arm if made else "",
+        action=made.action if made else "",
+        probability=made.probability if made else None,
+        nothing=one.nothing,
+        offers=[_offer(suggestion, catalogue) for suggestion in one.suggestions],
+        removed=one.removed,
+    )
+
+
+def _offer(one: Suggestion, catalogue: Catalogue) -> OfferAnswer:
+    option = catalogue.options[one.place]
+    offer = catalogue.offers[option.offer]
+    return OfferAnswer(
+        option=option.name,
+        offer=option.offer,
+        label=offer.label,
+        product=option.product,
+        channel=option.channel,
+        probability=one.chance,
+        uplift=one.uplift,
+        expected_value=one.expected_value,
+        price=one.price,
+        basis=one.basis,
+        terms=_terms(offer),
+        because=[Because(code=r.code, text=r.text, weight=r.weight) for r in one.because],
+    )
+
+
+def _terms(offer: Offer) -> OfferTerms | None:
+    terms = offer.terms
+    if terms is None:
+        return None
+    return OfferTerms(share=terms.share, months=terms.months, because=terms.because)

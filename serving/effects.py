@@ -1,0 +1,33 @@
+"""What contacts change for each customer, by the best that is known about it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.columns import Columns
+from serving.learned import learned_effects
+from serving.scoring import Scorer
+from serving.worth import Effects
+
+__all__ = ["effects_of", "of_rows"]
+
+
+def effects_of(scorer: Scorer, columns: Columns, scores: Mapping[str, NDArray[np.float64]]) -> Effects:
+    """Effects of every option on n customers: learned where a champion knows it, else stated priors.
+
+    Parameters
+    ----------
+    columns
+        Features by name, n rows.
+    scores
+        Scores of the same customers by name, each (n,), NaN where there is none.
+    """
+    return learned_effects(scorer.loaded, scorer.catalogue, columns, scores)
+
+
+def of_rows(effects: Effects, rows: NDArray[np.int64]) -> Effects:
+    """The effects on some of the customers."""
+    by_customer = ("alone", "contacted", "accepts", "stake")
+    return replace(effects, **{name: getattr(effects, name)[rows] for name in by_customer})

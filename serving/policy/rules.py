@@ -1,0 +1,198 @@
+"""Row-wise rules: which options each customer may be offered now, and which rule removed the others."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features.eligibility import barriers, eligible
+from features.selling.expressions import Facts, Mask
+from features.selling.offers import Offer
+from features.selling.segments import tier_codes
+from features.vocabulary import Catalogue, Product
+from serving.policy.nouns import Policy
+
+__all__ = ["Codes", "Removed", "allowed", "columns_needed", "may_have", "rules_of"]
+
+Codes = npt.NDArray[np.uint8]
+
+_BY_OFFER = (
+    # consent
+    "no_profiling_consent",
+    "profiled",
+    "no_marketing_consent",
+    # eligibility
+    "already_held",
+    "not_held",
+    "requirement_missing",
+    "outside_age",
+    "not_eligible",
+    # applicability
+    "not_applicable",
+    "outside_tier",
+    # suitability
+    "unsuitable",
+)
+_BY_CHANNEL = (
+    # channel
+    "unreachable",
+    # contact policy
+    "open_complaint",
+    "refused_recently",
+)
+
+
+@dataclass(frozen=True)
+class Removed:
+    """Which options are removed for whom, and by which rule.
+
+    codes
+        Shape (n, options), in the order of `Catalogue.options`: 0 where allowed, else the place in
+        `rules` of the first rule that removed it.
+    rules
+        Names by code; the first is empty.
+    """
+
+    codes: Codes
+    rules: tuple[str, ...]
+
+    @property
+    def allowed(self) -> Mask:
+        """Bool, shape (n, options)."""
+        return np.asarray(self.codes == 0, dtype=np.bool_)
+
+    def of(self, options: Sequence[int]) -> list[str]:
+        """For each customer the rule that removed all of some options, "" where one is left.
+
+        Where the options fell to different rules, it is the last in the order of the rules: the one
+        that the customer came nearest to passing.
+        """
+        codes = self.codes[:, list(options)]
+        last = np.where((codes == 0).any(axis=1), 0, codes.max(axis=1, initial=0))
+        return [self.rules[code] for code in last.tolist()]
+
+    def counts(self, option: int) -> dict[str, int]:
+        """How many customers each rule removed from one option, in the order of the rules."""
+        found = Counter(self.codes[:, option].tolist())
+        return {rule: found[code] for code, rule in enumerate(self.rules) if code and found[code]}
+
+
+def rules_of(policy: Policy) -> tuple[str, ...]:
+    """Every rule by name, in the order in which they run; the first place is that of no rule."""
+    return ("", *_BY_OFFER, *_BY_CHANNEL, *(window.rule for window in policy.contact.windows))
+
+
+def allowed(columns: Mapping[str, Any], catalogue: Catalogue, policy: Policy) -> Removed:
+    """Which options each customer may be offered; pure, the same for one customer and for all.
+
+    Rules run in the order of `rules_of`; the first that applies is named. What is not known speaks
+    against an offer, but a missing count of contacts, refusals or complaints is none. Without consent
+    to profiling only general offers are left, whose rules no score enters; with it only the others.
+
+    Parameters
+    ----------
+    columns
+        One sequence or array of length n a column, missing values None or NaN: those of
+        `columns_needed`, scores (`churn`, `value_expected`) included.
+
+    Raises
+    ------
+    InputError
+        If a column that a rule needs is missing.
+    """
+    facts, rules = Facts(columns), rules_of(policy)
+    code = {name: np.uint8(place) for place, name in enumerate(rules)}
+    offers = {
+        name: _first(facts.rows, ((code[rule], hit) for rule, hit in _by_offer(facts, offer, catalogue)))
+        for name, offer in catalogue.offers.items()
+    }
+    reached = {
+        name: _first(
+            facts.rows, ((code[rule], hit) for rule, hit in _by_channel(facts, name, catalogue, policy))
+        )
+        for name in catalogue.channels
+    }
+    codes = np.empty((len(catalogue.options), facts.rows), dtype=np.uint8)
+    for place, option in enumerate(catalogue.options):
+        first = offers[option.offer]
+        codes[place] = np.where(first == 0, reached[option.channel], first)
+    return Removed(np.ascontiguousarray(codes.T), rules)
+
+
+def columns_needed(catalogue: Catalogue, policy: Policy) -> tuple[str, ...]:
+    """Every column that the rules read, each once."""
+    reaches = (channel.reaches for channel in catalogue.channels.values())
+    expressions = (*reaches, *(e for offer in catalogue.offers.values() for e in offer.expressions))
+    tiered = any(offer.terms and offer.terms.tiers for offer in catalogue.offers.values())
+    products = [catalogue.products[offer.product] for offer in catalogue.offers.values()]
+    held = (f"holds_{name}" for p in products for name in (p.name, *p.requires))
+    contact = policy.contact
+    names = (
+        *("consent_profiling", "consent_marketing", "kind", "age_years", *held),
+        *(term.name for expression in expressions for term in expression.terms),
+        *(("value_expected",) if tiered else ()),
+        *("complaints_open", f"refusals_{contact.cool_down_days}d", *(w.column for w in contact.windows)),
+    )
+    return tuple(dict.fromkeys(names))
+
+
+def may_have(columns: Mapping[str, Any], product: Product) -> Mask:
+    """Whether each customer is eligible for the product; the models score nobody else for it."""
+    return eligible(columns, product)
+
+
+def _first(rows: int, rules: Iterator[tuple[np.uint8, Mask]]) -> Codes:
+    """The code of the first rule that hits each customer, 0 where none does."""
+    codes = np.zeros(rows, dtype=np.uint8)
+    for code, hit in reversed(list(rules)):
+        np.copyto(codes, code, where=hit)
+    return codes
+
+
+def _by_offer(facts: Facts, offer: Offer, catalogue: Catalogue) -> Iterator[tuple[str, Mask]]:
+    product = catalogue.products[offer.product]
+    unprofiled = _without(facts, "consent_profiling")
+    if offer.kind == "general":
+        yield "profiled", ~unprofiled
+    else:
+        yield "no_profiling_consent", unprofiled
+    yield "no_marketing_consent", _without(facts, "consent_marketing")
+    if offer.kind == "retention":
+        yield "not_held", ~(facts.numbers(f"holds_{product.name}") > 0)
+    else:
+        yield from barriers(facts, product)
+    if offer.eligible.text:
+        yield "not_eligible", ~offer.eligible.holds(facts)
+    if offer.applicable.text:
+        yield "not_applicable", ~offer.applicable.holds(facts)
+    if offer.terms and offer.terms.tiers:
+        among = [place for place, tier in enumerate(catalogue.tiers) if tier.name in offer.terms.tiers]
+        yield "outside_tier", ~np.isin(tier_codes(facts.numbers("value_expected"), catalogue), among)
+    if offer.suitable.text:
+        yield "unsuitable", ~offer.suitable.holds(facts)
+
+
+def _by_channel(
+    facts: Facts, channel: str, catalogue: Catalogue, policy: Policy
+) -> Iterator[tuple[str, Mask]]:
+    contact = policy.contact
+    yield "unreachable", ~catalogue.channels[channel].reaches.holds(facts)
+    yield "open_complaint", _over(facts, "complaints_open", contact.max_open_complaints)
+    yield "refused_recently", _over(facts, f"refusals_{contact.cool_down_days}d", 0)
+    for window in contact.windows:
+        if window.channel in ("", channel):
+            # One more contact may not pass the limit.
+            yield window.rule, _over(facts, window.column, window.most - 1)
+
+
+def _over(facts: Facts, name: str, limit: int) -> Mask:
+    """Above the limit; a missing count is none."""
+    return np.asarray(facts.numbers(name) > limit, dtype=np.bool_)
+
+
+def _without(facts: Facts, consent: str) -> Mask:
+    """Not granted, where unknown is not granted either."""
+    return np.asarray(facts.numbers(consent) != 1, dtype=np.bool_)

@@ -1,0 +1,1 @@
+"""Pages for people: one of each model, one of the churn definitions."""

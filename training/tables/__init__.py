@@ -1,0 +1,1 @@
+"""Models of finished tables, by the same trainer, gates and page."""

@@ -1,0 +1,1 @@
+"""What contacts change: learned from randomised arms, measured, and judged off policy."""

@@ -1,0 +1,119 @@
+"""What a loaded model of uplift answers: for logged rows, and for every option of a customer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from features.errors import CorruptError
+from training.artifact import Matrix, Model
+from training.uplift.learners import Learned
+from training.uplift.responses import CHANNEL, PREFERRED, PRODUCT
+from training.uplift.scores import even_uplift
+
+__all__ = ["OTHER_HEAD", "Uplift", "UpliftModel", "on_line"]
+
+OTHER_HEAD = {"two_models": "contacted", "shifted": "change", "doubly_robust": "uplift"}
+"""Learner -> its second head: a probability, or a difference of log-odds or of probabilities."""
+
+_ROWS = 20_000
+"""Rows of options that are held in memory at once."""
+
+
+@dataclass(frozen=True)
+class Uplift:
+    """Probabilities in [0, 1] if left alone and if contacted, and contacted - alone; one shape."""
+
+    alone: Matrix
+    contacted: Matrix
+    uplift: Matrix
+
+
+@dataclass(frozen=True)
+class UpliftModel:
+    """An artifact whose heads together answer what a contact changes; `save_model` keeps its `model`."""
+
+    model: Model
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What the artifact says of its learner and calibration.
+
+        Raises
+        ------
+        CorruptError
+            If the artifact is not one of a model of uplift.
+        """
+        if "uplift" not in self.model.training:
+            raise CorruptError(
+                f"model '{self.model.name}': no model of uplift; cure: train it by fit_uplift"
+            )
+        about: Mapping[str, Any] = self.model.training["uplift"]
+        return about
+
+    def knows(self, product: str) -> bool:
+        """Whether contacts about a product were learned from."""
+        return any(f.name == PRODUCT and product in (f.levels or ()) for f in self.model.features)
+
+    def predict(self, matrix: Matrix) -> Uplift:
+        """Answers from a matrix in contract order (`Model.matrix`), each of shape (n,)."""
+        learned, line = self._learned(), self.about["line"]
+        raw, uplift = learned.predict(matrix)
+        alone = self.model.head("alone").calibrated(raw)
+        return _answer(alone, on_line(uplift, even_uplift(alone, line["shift"]), line))
+
+    def options(self, columns: Mapping[str, Sequence[Any]], offers: Sequence[tuple[str, str]]) -> Uplift:
+        """Answers for every offer, a product by a channel, to n customers; each of shape (n, offers).
+
+        One call of the trees takes all offers of many customers. A channel by which nobody was
+        contacted is answered as one that is not known.
+        """
+        if not offers:
+            empty = np.empty((len(next(iter(columns.values()), ())), 0))
+            return Uplift(empty, empty, empty)
+        n, m = len(next(iter(columns.values()))), len(offers)
+        unknown = dict.fromkeys((PRODUCT, CHANNEL, PREFERRED), [None] * n)
+        base = self.model.matrix({**columns, **unknown})
+        offered = self._offered(columns.get("preferred_channel", [None] * n), offers)
+        block, parts = max(1, _ROWS // m), []
+        for begin in range(0, n, block):
+            rows = np.repeat(base[begin : begin + block], m, axis=0)
+            for place, values in offered.items():
+                rows[:, place] = values[begin : begin + block].ravel()
+            parts.append(self.predict(rows))
+        alone, contacted, uplift = (
+            np.concatenate([getattr(p, name) for p in parts]).reshape(n, m)
+            for name in ("alone", "contacted", "uplift")
+        )
+        return Uplift(alone, contacted, uplift)
+
+    def _offered(self, liked: Sequence[Any], offers: Sequence[tuple[str, str]]) -> dict[int, Matrix]:
+        """Place of each feature of the offer -> its values, (n, offers)."""
+        products, channels = zip(*offers, strict=True)
+        shape = (len(liked), len(offers))
+        found = {}
+        for place, feature in enumerate(self.model.features):
+            if feature.name == PREFERRED:
+                found[place] = np.array([[float(c == like) for c in channels] for like in liked])
+            elif feature.name in (PRODUCT, CHANNEL):
+                words = products if feature.name == PRODUCT else channels
+                found[place] = np.broadcast_to(feature.codes(words), shape)
+        return found
+
+    def _learned(self) -> Learned:
+        learner = self.about["learner"]
+        other = self.model.head(OTHER_HEAD[learner])
+        start = other.calibration.get("shift", 0.0)
+        return Learned(learner, self.model.head("alone").booster, other.booster, start)
+
+
+def on_line(uplift: Matrix, even: Matrix, line: Mapping[str, float]) -> Matrix:
+    """Raw uplift to the calibrated one (`training.uplift.scores.Line`)."""
+    return even + line["slope"] * (uplift - even - line["centre"])
+
+
+def _answer(alone: Matrix, uplift: Matrix) -> Uplift:
+    """Held to probabilities: a contact changes no more than there is to change."""
+    contacted = np.clip(alone + uplift, 0.0, 1.0)
+    return Uplift(alone, contacted, contacted - alone)

@@ -1,0 +1,81 @@
+"""The examples of the models of contacts: who was contacted, what followed, and what it costs later."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pandas as pd
+
+from features.errors import RefusedError
+from features.history.read import connect
+from features.home import Home
+from features.settings import Settings
+from features.snapshots import current_generation
+from training.datasets import TrainingSet
+from training.specs import RESPONSE, ModelSpec
+from training.uplift.campaign_log import campaign_contacts
+from training.uplift.fatigue import Fatigue, contact_rows, price_fatigue
+from training.uplift.responses import response_set
+from training.uplift.stakes import stakes_of
+
+__all__ = ["contact_examples"]
+
+Tell = Callable[[str], None]
+
+_CONTROLS = 3
+"""Customers without the contact for each contacted one: more cost time and tell little."""
+
+_COMPLAINT_DAYS = 7
+_FEWEST = 100
+"""Contacts of a channel below which its share of acceptances is that of all channels."""
+
+
+def contact_examples(home: Home, spec: ModelSpec, settings: Settings, tell: Tell) -> TrainingSet:
+    """Contacts that the bank left to chance, with features and outcomes.
+
+    Of RESPONSE the examples say what one more contact costs later (`contacts["fatigue"]`, by channel,
+    in major units) and what that rests on; of RETENTION how many accept (`contacts["accepts"]`).
+
+    Raises
+    ------
+    RefusedError
+        If history holds no such contact, or no outcome is mature.
+    """
+    contacts = campaign_contacts(home, spec, settings, tell, controls=_CONTROLS)
+    examples = response_set(home, spec, contacts, settings, tell)
+    met = _met(home, settings)
+    if spec.name != RESPONSE.name:
+        return replace(examples, contacts={"accepts": _accepts(met, contacts)})
+    tell(f"{spec.name}: what one more contact costs later")
+    try:
+        stakes = stakes_of(home, settings, examples.frame, met)
+        told = price_fatigue(met, stakes)
+    except RefusedError as error:
+        tell(f"{spec.name}: the price of fatigue stays as stated: {error}")
+        return examples
+    return replace(examples, contacts={"fatigue": _prices(told), "stakes": vars(stakes)})
+
+
+def _met(home: Home, settings: Settings) -> pd.DataFrame:
+    """Every campaign contact with what came before and after it, as known today."""
+    generation = current_generation(home)
+    table = connect(home, settings.threads, settings.memory).table("interactions")
+    table = table.filter(table.known_until.isnull(), table.kind.isin(["campaign", "complaint"]))
+    names = ("customer_id", "at", "kind", "direction", "channel", "product", "response")
+    frame = table.select(*names).to_pandas()
+    last = generation.as_of - timedelta(days=_COMPLAINT_DAYS)
+    return contact_rows(frame[(frame["at"] < last) | (frame["kind"] == "complaint")])
+
+
+def _prices(told: Fatigue) -> dict[str, float]:
+    # A contact that makes later ones welcome is chance, not income.
+    return {channel: max(0.0, float(price.point)) for channel, price in sorted(told.prices.items())}
+
+
+def _accepts(met: pd.DataFrame, contacts: pd.DataFrame) -> dict[str, float]:
+    offered = met[met["product"].isin(contacts["offer_product"].unique())]
+    if not len(offered):
+        return {}
+    everywhere = float(offered["accepted"].mean())
+    found = {str(c): rows["accepted"] for c, rows in offered.groupby("channel")}
+    return {c: float(hits.mean()) if len(hits) >= _FEWEST else everywhere for c, hits in found.items()}

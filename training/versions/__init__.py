@@ -1,0 +1,1 @@
+"""A model from its sealed files to champion and back: kept, rehearsed, promoted, reproduced."""

@@ -1,0 +1,1 @@
+"""What is particular to value: horizons, baselines and shops without contracts."""

@@ -155,6 +155,8 @@ NOBODY, BEST = "nobody", "oracle"
 def allocated(worth: Floats, now: Situation) -> Ints:
     """The options of highest total worth within the limits, (n,); worth (n, m), NaN where unknown."""
     offered = np.where(now.allowed & (worth > 0.0), worth, -np.inf)
+    if not np.isfinite(offered).any():
+        return nobody(now)
     offers = np.unique([option.offer for option in now.catalogue.options], return_inverse=True)[1]
     rows = now.limits.rows(now.catalogue.options)
     plan = allocate(Problem(at_once(Block(offered.astype(np.float32))), offers, rows))

@@ -16,6 +16,7 @@ from serving.comparison import (
     welch_difference,
 )
 from serving.followed import Followed
+from training.estimate import Estimate
 
 __all__ = ["Earned", "compare"]
 
@@ -122,7 +123,7 @@ def compare(rows: Followed, arm: str, against: str, untimely: Mapping[str, int])
     each = welch_difference(_floats(a, "profit"), _floats(b, "profit"))
     share = float(a["arm_probability"].mean()), float(b["arm_probability"].mean())
     ratio = sample_ratio_p_value(len(a), len(b), share[0] / sum(share))
-    early, late = untimely.get("early", 0), untimely.get("late", 0)
+    timing = {flag: untimely.get(flag, 0) for flag in ("early", "late")}
     return Earned(
         campaign=name,
         arm=arm,
@@ -138,22 +139,17 @@ def compare(rows: Followed, arm: str, against: str, untimely: Mapping[str, int])
         control=len(b),
         control_takers=taken[1],
         control_rate=taken[1] / len(b),
-        difference=difference.point,
-        difference_low=difference.low,
-        difference_high=difference.high,
+        **_ends("difference", difference, 1),
         incremental_takers=difference.point * len(a),
         contacts=int(treated["action"].ne("").sum()),
         **_sums(a, b),
-        profit=each.point * len(a),
-        profit_low=each.low * len(a),
-        profit_high=each.high * len(a),
+        **_ends("profit", each, len(a)),
         sample_ratio_p=ratio,
         rate_power=_power(a, b, "taken"),
         profit_power=_power(a, b, "profit"),
-        early=early,
-        late=late,
+        **timing,
         outcomes_until=str(rows["known_at"].dropna().max()),
-        cautions=_cautions(ratio, min(taken), early, late),
+        cautions=_cautions(ratio, min(taken), **timing),
     )
 
 
@@ -165,6 +161,10 @@ def _sums(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, Any]:
         "control_complaints": int(b["complained"].sum()),
         "control_opt_outs": int(b["opted_out"].sum()),
     }
+
+
+def _ends(name: str, each: Estimate, times: int) -> dict[str, Any]:
+    return {name: each.point * times, f"{name}_low": each.low * times, f"{name}_high": each.high * times}
 
 
 def _power(a: pd.DataFrame, b: pd.DataFrame, name: str) -> Power:

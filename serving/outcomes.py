@@ -166,13 +166,14 @@ def _existing(log_path: Path) -> Any:
 
 
 def _check(where: str, outcomes: Sequence[Outcome]) -> None:
-    for column, rule, broken in (
+    rules: tuple[tuple[str, str, Callable[[Outcome], bool]], ...] = (
         ("outcome_id", "empty", lambda o: not o.outcome_id),
         ("kind", f"not one of {', '.join(KINDS)}", lambda o: o.kind not in KINDS),
         ("at", "a time without a zone", lambda o: o.at.tzinfo is None),
         ("known_at", "a time without a zone", lambda o: o.known_at.tzinfo is None),
         ("amount", "not a finite number", lambda o: o.amount is not None and not isfinite(o.amount)),
-    ):
+    )
+    for column, rule, broken in rules:
         if wrong := [o.outcome_id or f"row {n}" for n, o in enumerate(outcomes, 1) if broken(o)]:
             raise InputError(
                 f"{where}: column '{column}': {rule}: {first_five(wrong)}; cure: mend the rows"

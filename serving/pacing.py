@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 DAYS = 30
 """How long a plan's limits are for."""
 
-_GAIN, _MOST = 20.0, 8.0
+_GAIN, _MOST = 10.0, 8.0
 
 
 @dataclass(frozen=True)

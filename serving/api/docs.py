@@ -20,6 +20,10 @@ def docs_page(openapi: dict[str, Any]) -> str:
     schemas = "".join(
         f"<h3>{escape(name)}</h3><p>{escape(schema.get('description', ''))}</p>"
         f"<pre>{escape(json.dumps(schema.get('properties', {}), indent=1))}</pre>"
+        + "".join(
+            f"<p>Example</p><pre>{escape(json.dumps(e, indent=1))}</pre>"
+            for e in schema.get("examples", ())
+        )
         for name, schema in openapi["components"]["schemas"].items()
     )
     title = f"{escape(openapi['info']['title'])} {escape(openapi['info']['version'])}"

@@ -15,9 +15,10 @@ from serving.cli.features import build_features, materialize_features
 from serving.cli.history import END, import_summary, simulate_bank
 from serving.cli.lists import pull_list, rows_text
 from serving.cli.loop import live_on
-from serving.cli.models import NAMES, promote_model, train_model, trained_text
+from serving.cli.models import NAMES, promote_model, promote_optional, train_model, train_optional
 from serving.cli.outcomes import earned_text
 from serving.cli.scores import score_everybody
+from serving.cli.trained import trained_text
 
 if TYPE_CHECKING:
     from serving.earned import Earned
@@ -45,8 +46,10 @@ def demo(shell: Shell, customers: int, months: int, seed: int, product: str) -> 
     build_features(shell)
     materialize_features(shell)
     trained = [train_model(shell, name, seed) for name in NAMES]
+    trained += train_optional(shell, seed)[0]
     for name in NAMES:
         promote_model(shell, name)
+    promote_optional(shell)
     score_everybody(shell)
     out = shell.home.lists / f"demo-{product}.csv"
     _leave_more_alone(shell)

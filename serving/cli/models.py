@@ -10,6 +10,7 @@ from features.errors import NotReadyError, RefusedError
 from serving.cli.clock import now
 from serving.cli.console import Shell, on_home, table_text, who
 from serving.cli.tables import table_options, train_on_table, tuning_options
+from serving.cli.trained import gates_text, judged, trained_text
 
 if TYPE_CHECKING:
     from training.pipeline import TrainResult
@@ -24,7 +25,6 @@ __all__ = [
     "train",
     "train_model",
     "train_optional",
-    "trained_text",
 ]
 
 NAMES = ("churn", "value", "propensity")
@@ -63,10 +63,10 @@ def train(
     results = [train_model(shell, each, seed, definition, budget) for each in names]
     more, without = train_optional(shell, seed) if name == "all" else ([], {})
     results += more
-    text = f"{_gates_text(results)}\n\n{trained_text(results)}"
+    text = f"{gates_text(results)}\n\n{trained_text(results)}"
     told = {"without": without} if without else {}
     shell.result(
-        {**{r.version.name: {**asdict(r.version), **_judged(r)} for r in results}, **told},
+        {**{r.version.name: {**asdict(r.version), **judged(r)} for r in results}, **told},
         "\n".join((text, *(f"{each}: stated priors stand: {why}" for each, why in without.items()))),
     )
 
@@ -213,61 +213,3 @@ def promote_optional(
         except (NotReadyError, RefusedError) as error:
             without[name] = str(error)
     return promoted, without
-
-
-def trained_text(results: "list[TrainResult]") -> str:
-    """What training found, for the console."""
-    rows = [
-        (f"{r.version.name}/{r.version.version}", head, _main_measure(measures), f"{measures['rows']:,.0f}")
-        for r in results
-        for head, measures in r.metrics.items()
-    ]
-    lines = [
-        f"{r.version.name}/{r.version.version}: the gates "
-        f"{'pass it' if r.verdict.promote else 'refuse it'}: {'; '.join(r.verdict.reasons)}"
-        for r in results
-    ]
-    pooled = [
-        f"{r.version.name}/{r.version.version}: {head} is pooled with the other products: {reason}"
-        for r in results
-        for head, reason in r.pooled.items()
-    ]
-    left_out = [
-        f"{r.version.name}/{r.version.version}: no model for {head}: {reason}"
-        for r in results
-        for head, reason in r.refused.items()
-    ]
-    table = table_text(("model", "head", "measure", "test rows"), rows)
-    return "\n".join((table, *lines, *pooled, *left_out))
-
-
-def _gates_text(results: "list[TrainResult]") -> str:
-    rows = [
-        (
-            *(f"{r.version.name}/{r.version.version}", c.head, c.gate, c.measured, c.bound),
-            "yes" if c.passed else "NO",
-        )
-        for r in results
-        for c in r.verdict.checks
-    ]
-    return table_text(("model", "head", "gate", "measured", "bound", "passed"), rows)
-
-
-def _judged(result: "TrainResult") -> dict[str, Any]:
-    return {
-        "metrics": result.metrics,
-        "promote": result.verdict.promote,
-        "reasons": result.verdict.reasons,
-        "gates": [asdict(check) for check in result.verdict.checks],
-        "refused": result.refused,
-        "pooled": result.pooled,
-    }
-
-
-def _main_measure(measures: Any) -> str:
-    if "qini" in measures:
-        return f"effect {measures['average']:+.4f}"
-    for name in ("auc", "gini", "coverage", "spearman"):
-        if name in measures:
-            return f"{name} {measures[name]:.3f}"
-    return ""

@@ -1,4 +1,5 @@
 import json
+from datetime import timedelta
 
 import click
 import pytest
@@ -6,6 +7,7 @@ from click.testing import CliRunner
 
 from serving.batch import score_all
 from serving.cli import main
+from serving.cli.clock import now
 
 
 def _verbs(group, path=()):
@@ -105,7 +107,7 @@ def test_outcomes_from_a_file_and_the_report(home, scorer, tmp_path):
     options = ("--home", home.path, "--json")
     manifest = json.loads(_run("lists", "pull", "--product", "card", "--out", out, *options).stdout)
     lines = out.read_text().splitlines()[1:]
-    at = "2026-02-01T00:00:00Z"
+    at = (now() + timedelta(days=1)).isoformat()  # after the decision, or it would not count
     rows = [
         f"o{n},{r[0]}:{r[2]},{r[2]},{at},bought,{at}" for n, r in enumerate(x.split(",") for x in lines[:9])
     ]

@@ -31,7 +31,9 @@ def _row(**changes):
     return ListRow(**{**base, **changes})
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\0=1", "＝1", "＋1"])
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\0=1", "＝1", "＋1"]
+)
 def test_an_id_that_is_a_formula_is_neutralised(cell):
     assert safe_cell(cell) == f"'{cell}"
     read = next(csv.DictReader(io.StringIO(to_csv([_row(customer_id=cell)]).decode(), newline="")))
@@ -40,7 +42,7 @@ def test_an_id_that_is_a_formula_is_neutralised(cell):
 
 @given(st.text(st.characters(codec="utf-8"), max_size=20))
 def test_no_text_is_read_as_a_formula_and_none_is_lost(text):
-    assert not safe_cell(text).startswith(("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠"))
+    assert not safe_cell(text).startswith((*"=+-@\t\r\n\0", "＝", "＋", "－", "＠"))
     assert safe_cell(text).removeprefix("'") == text.removeprefix("'")
 
 

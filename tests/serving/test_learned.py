@@ -1,4 +1,4 @@
-"""What the optional champions add: one path for one customer and for all, and priors where they are silent."""
+"""What the optional champions add: one path for one and for all, and priors where they are silent."""
 
 from dataclasses import replace
 
@@ -34,6 +34,7 @@ FIELDS = (
     *OFFER_FIELDS,
 )
 PARAMS = {"num_leaves": 4, "min_data_in_leaf": 30, "num_iterations": 12, "learning_rate": 0.1}
+PRODUCTS = ("card", "loan")
 FATIGUE = {"app": 0.25, "call": 0.75}
 
 

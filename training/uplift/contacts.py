@@ -14,6 +14,7 @@ from features.snapshots import current_generation
 from training.datasets import TrainingSet
 from training.specs import RESPONSE, ModelSpec
 from training.uplift.campaign_log import campaign_contacts
+from training.uplift.decision_log import decided_contacts, without_decided
 from training.uplift.fatigue import Fatigue, contact_rows, price_fatigue
 from training.uplift.responses import response_set
 from training.uplift.stakes import stakes_of
@@ -31,7 +32,7 @@ _FEWEST = 100
 
 
 def contact_examples(home: Home, spec: ModelSpec, settings: Settings, tell: Tell) -> TrainingSet:
-    """Contacts that the bank left to chance, with features and outcomes.
+    """Contacts that the bank left to chance, in campaigns or by the random arm, with features and outcomes.
 
     Of RESPONSE the examples say what one more contact costs later (`contacts["fatigue"]`, by channel,
     in major units) and what that rests on; of RETENTION how many accept (`contacts["accepts"]`).
@@ -41,7 +42,7 @@ def contact_examples(home: Home, spec: ModelSpec, settings: Settings, tell: Tell
     RefusedError
         If history holds no such contact, or no outcome is mature.
     """
-    contacts = campaign_contacts(home, spec, settings, tell, controls=_CONTROLS)
+    contacts = _contacts(home, spec, settings, tell)
     examples = response_set(home, spec, contacts, settings, tell)
     met = _met(home, settings)
     if spec.name != RESPONSE.name:
@@ -54,6 +55,19 @@ def contact_examples(home: Home, spec: ModelSpec, settings: Settings, tell: Tell
         tell(f"{spec.name}: the price of fatigue stays as stated: {error}")
         return examples
     return replace(examples, contacts={"fatigue": _prices(told), "stakes": vars(stakes)})
+
+
+def _contacts(home: Home, spec: ModelSpec, settings: Settings, tell: Tell) -> pd.DataFrame:
+    """Contacts drawn by campaigns and by our own random arm; either alone will do."""
+    decided = decided_contacts(home, spec)
+    try:
+        campaigns = campaign_contacts(home, spec, settings, tell, controls=_CONTROLS)
+    except RefusedError:
+        if decided.empty:
+            raise
+        return decided
+    campaigns = without_decided(home, campaigns)
+    return pd.concat([campaigns, decided], ignore_index=True) if len(decided) else campaigns
 
 
 def _met(home: Home, settings: Settings) -> pd.DataFrame:

@@ -1,8 +1,8 @@
 """What a contact changes: P(outcome | not contacted), P(outcome | contacted) and their difference.
 
-Learned from logged randomised contacts; which learner answers is decided by the out-of-fold doubly
-robust Qini. The difference is calibrated so that its mean is the average effect of the log, and drawn
-towards that effect, the same for everybody on the log-odds, by as much as the log leaves in doubt.
+Learned from logged randomised contacts; the out-of-fold doubly robust Qini decides which learner answers.
+The difference is calibrated so that its mean is the average effect of the log, and drawn towards that
+effect, the same for everybody on the log-odds, by as much as the log leaves in doubt.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -42,6 +42,7 @@ from training.uplift.responses import CHANNEL, OUTCOME, PREFERRED, PROBABILITY, 
 from training.uplift.scores import (
     Line,
     effect_slope,
+    effects_by,
     even_shift,
     even_uplift,
     rate,
@@ -141,11 +142,10 @@ def fit_uplift(
     model = UpliftModel(_artifact(contract, log, learned, line, tilt))
     told = (log.treated, log.outcome)
     curve = uplift_curve(answers, *told, seed=seed, draws=_DRAWS, propensity=log.propensity)
-    slope = effect_slope(answers, cross.scores, log.customers)
-    order = rate(answers, cross.scores, log.customers)
+    slope, order = (law(answers, cross.scores, log.customers) for law in (effect_slope, rate))
     counts = (float(a.sum()) for a in (log.treated, log.outcome, log.treated * log.outcome))
-    words = _sorted(examples.frame)[[c for c in (PRODUCT, CHANNEL) if c in examples.frame]]
-    offers = effects_by(words, cross.scores, log.treated, log.customers)
+    told_by = [c for c in (PRODUCT, CHANNEL) if c in examples.frame]
+    offers = effects_by(_sorted(examples.frame)[told_by], cross.scores, log.treated, log.customers)
     shown = (qini, order, line, curve, slope, explained, offers)
     return UpliftFit(model, chosen, *shown, len(log.outcome), *map(int, counts))
 
@@ -171,14 +171,13 @@ def _prepared(
     customers = frame[CUSTOMER_ID].to_numpy(dtype=object)
     _check(spec, customers, treated, outcome, propensity)
     features, matrix = learned_columns(examples, np.arange(len(frame)))
-    # Learners differ in their smallest leaf, so no feature may be dropped for one of them.
+    # Learners differ in their smallest leaf, so no feature is dropped for one.
     params = {**spec.params, **deterministic(threads, seed), "feature_pre_filter": False}
     data = binned(matrix, features, params)
     fold = bucket(frame[CUSTOMER_ID], "uplift")
     # Who is left alone is left so by every channel.
     left = _moved_by(features, [f.name for f in features if f.name not in (CHANNEL, PREFERRED)])
-    moving = {PRODUCT, CHANNEL, PREFERRED, *spec.effect} if spec.effect else {f.name for f in features}
-    few = _moved_by(features, moving) | ({"feature_fraction": 1.0} if spec.effect else {})
+    few = _moved_by(features, (PRODUCT, CHANNEL, PREFERRED, *spec.effect)) | {"feature_fraction": 1.0}
     lineage = {
         "fingerprint": examples.fingerprint,
         "snapshots": [moment.isoformat() for moment in sorted(frame[AS_OF].unique())],
@@ -192,7 +191,7 @@ def _prepared(
     }
     horizon = (spec.horizon_days, spec.gap_days)
     contract = Model(spec.name, spec.definition, *horizon, currency, features, (), lineage)
-    told = (params, {**params, **left}, {**params, **few})
+    told = (params, {**params, **left}, {**params, **(few if spec.effect else {})})
     return Log(matrix, data, treated, outcome, propensity, fold, customers, *told), contract
 
 

@@ -30,6 +30,9 @@ __all__ = [
 _Array = NDArray[np.float64]
 
 _EDGE = 1e-9
+_HALF, _DOUBT = 0.5, 0.5
+"""How far gentle learners' differences are believed before a log says so, and give or take how much."""
+
 _WIDE = 12.0
 
 
@@ -47,8 +50,8 @@ class Line:
         Fernández-Val 2018) and its standard error: 1 where the raw uplift is right, 0 where what it adds
         is noise.
     slope
-        `found`, drawn towards 0 by as much as it may be noise (positive-part James-Stein), so that a
-        small log answers `even`.
+        What is to be believed after `found`, in [0, 1]: before any log, half of a difference, give or
+        take half (a normal prior); a large log speaks for itself.
     centre
         Mean of raw - even over the rows that the line is for.
     """
@@ -127,12 +130,13 @@ def shrunk_line(raw: _Array, even: _Array, scores: _Array, clusters: NDArray[Any
     """The line through out-of-fold uplifts, their even ones and their scores, each of shape (n,)."""
     average = by_influence(float(scores.mean()), scores - scores.mean(), clusters)
     apart, beyond = raw - even, scores - even
-    slope = effect_slope(apart, beyond, clusters)
-    found, error = slope.point, slope.error
+    line = effect_slope(apart, beyond, clusters)
+    found, error = line.point, line.error
     if not np.isfinite(found):
         return Line(average, 0.0, float("inf"), 0.0, float(apart.mean()))
-    trust = max(0.0, 1 - (error / found) ** 2) if found > 0 else 0.0
-    return Line(average, found, error, max(found, 0.0) * trust, float(apart.mean()))
+    weight = _DOUBT**2 / (_DOUBT**2 + error**2)
+    slope = float(np.clip(_HALF + weight * (found - _HALF), 0.0, 1.0))
+    return Line(average, found, error, slope, float(apart.mean()))
 
 
 def rate(score: _Array, effect: _Array, clusters: NDArray[Any] | None = None) -> Estimate:

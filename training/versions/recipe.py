@@ -64,6 +64,7 @@ def recipe_from(stored: Mapping[str, Any], where: Path) -> Recipe:
         gates: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in spec.pop("gates").items()
         }
+        spec["effect"] = tuple(spec.get("effect", ()))
         origin = stored["origin"]
         return Recipe(
             **{

@@ -80,12 +80,12 @@ def test_the_shipped_catalogues_load(raw: bytes, tmp_path: Path) -> None:
         ("fee_waiver = 1.0", "fee_waiver = 0", "fee_waiver is a share above 0"),
         ("months = 12, because", "months = 12, why", "terms: unknown key 'why'"),
         ("months = 12,", 'months = 12, tiers = ["gold"],', "tiers names 'gold', which is not a tier"),
-        ("leaving_odds = 0.6", "leaving_odds = 0", "prior: leaving_odds must be a number of 0.01 to 100"),
+        ("leaving_odds = 0.95", "leaving_odds = 0", "prior: leaving_odds must be a number of 0.01 to 100"),
         ('source = "assumed: a contact adds two fifths to the odds"', "", "prior: needs source"),
         (
-            'applicable = "churn >= 0.05"',
-            'applicable = "churn >= 0.05"\neligible = "churn < 0.01"',
-            "offer 'fee_waiver': (churn < 0.01) and (churn >= 0.05) contradict each other",
+            'applicable = "churn >= 0.45"',
+            'applicable = "churn >= 0.45"\neligible = "churn < 0.01"',
+            "offer 'fee_waiver': (churn < 0.01) and (churn >= 0.45) contradict each other",
         ),
         (
             'label = "Our savings account"',

@@ -37,17 +37,20 @@ WRONG = {
     ),
     "no control": (_replaced("control_share = 0.10", "control_share = 0"), "must lie between 0 and 1"),
     "no such window": (
-        _replaced("days = 30,", "days = 31,"),
-        "no feature contacts_31d counts that; cure: one",
+        _replaced("days = 90,", "days = 91,"),
+        "no feature contacts_91d counts that; cure: one",
     ),
-    "window twice": (_replaced("days = 90,", "days = 30,"), "contacts_30d is bounded twice"),
-    "window of none": (_replaced("max = 3", "max = 0"), "max must be a number of at least 1"),
+    "window twice": (
+        _replaced("max = 1 }", "max = 1 }, { days = 90, max = 2 }"),
+        "contacts_90d is bounded twice",
+    ),
+    "window of none": (_replaced("max = 1 }", "max = 0 }"), "max must be a number of at least 1"),
     "window by channel": (
-        _replaced("max = 3", 'max = 3, channel = "call"'),
-        "no feature contacts_call_30d",
+        _replaced("max = 1 }", 'max = 1, channel = "call" }'),
+        "no feature contacts_call_90d",
     ),
     "window by no channel": (
-        _replaced("max = 3", 'max = 3, channel = "fax"'),
+        _replaced("max = 1 }", 'max = 1, channel = "fax" }'),
         "channel = 'fax' is unknown",
     ),
     "cool-down": (_replaced("cool_down_days = 180", "cool_down_days = 99"), "no feature refusals_99d"),
@@ -149,7 +152,7 @@ def test_the_shipped_policy_fits_the_other_shipped_catalogue(tmp_path):
 def test_a_bank_may_have_a_policy_of_its_own(tmp_path, catalogue):
     home = Home(tmp_path)
     assert policy_of(home, catalogue) == shipped_policy(catalogue)
-    home.policy.write_text(_replaced("max = 3", "max = 1"))
+    home.policy.write_text(_replaced("max = 1 }", "max = 2 }"))
     own, shipped = policy_of(home, catalogue), shipped_policy(catalogue)
-    assert (own.contact.windows[0].most, shipped.contact.windows[0].most) == (1, 3)
+    assert (own.contact.windows[0].most, shipped.contact.windows[0].most) == (2, 1)
     assert own.version != shipped.version

@@ -37,7 +37,7 @@ def test_a_product_is_worth_what_the_contact_adds_and_not_what_comes_by_itself(c
 def test_a_retention_offer_is_worth_the_change_in_leaving_times_what_is_left(catalogue):
     effects = prior_effects(_scores(catalogue), catalogue, 1)
     found = values(effects, catalogue, shipped_policy(catalogue))[0, _at(catalogue, "fee_waiver.mail")]
-    odds = 0.6 * 0.2 / 0.8
+    odds = 0.95 * 0.2 / 0.8
     assert found == pytest.approx((0.2 - odds / (1 + odds)) * 500.0 - 1.10 - 0.3 * 30.0)
 
 

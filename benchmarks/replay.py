@@ -57,9 +57,10 @@ class Outcome(NamedTuple):
     plan: PlanPrices
 
     def shares(self) -> tuple[float, float, float]:
-        """Money and hours of what there was, and value of the plan's."""
+        """Money and hours of what there was (none of none), and value of the plan's."""
         limits = self.plan.limits
-        return self.spent / limits[BUDGET], self.hours / limits[HOURS], self.value / self.plan.value
+        hours = self.hours / limits[HOURS] if limits[HOURS] else float(self.hours > 0)
+        return self.spent / limits[BUDGET], hours, self.value / self.plan.value
 
 
 class Fresh(OnlineReader):

@@ -68,7 +68,7 @@ def test_live_offers_are_the_batchs_to_the_bit(
         for decision in batch:
             assert live[decision.customer_id] == decision  # == on floats: to the bit
         offered += sum(bool(decision.action) for decision in batch)
-    assert len(live) == len(customer_ids) and offered > 0.5 * len(customer_ids)
+    assert len(live) == len(customer_ids) and offered > 0.2 * len(customer_ids)
 
 
 def test_one_customer_alone_is_offered_what_a_crowd_is(

@@ -212,7 +212,8 @@ def test_hillstroms_women_are_found_as_well_as_by_the_published_two_models() -> 
     frame[PROBABILITY], frame[OUTCOME] = 0.5, table["visit"].astype(float)
     half = bucket(frame["customer_id"], "half") < 0.5
     learned = TrainingSet(frame[half].reset_index(drop=True), tuple(fields), (OUTCOME,), "0" * 64)
-    spec = replace(RESPONSE, params={**PARAMS, "num_iterations": 100, "min_data_in_leaf": 200})
+    params = {**PARAMS, "num_iterations": 100, "min_data_in_leaf": 200}
+    spec = replace(RESPONSE, effect=(), params=params)
     found = fit_uplift(spec, learned, currency="EUR", threads=1, seed=7, tell=lambda _: None)
     rest = frame[~half]
     told = found.uplift.predict(found.uplift.model.matrix(rest))

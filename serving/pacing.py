@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 DAYS = 30
 """How long a plan's limits are for."""
 
-_GAIN, _MOST, _AHEAD = 10.0, 8.0, 1.1
+_GAIN, _MOST, _CHANCE = 10.0, 8.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -75,18 +75,20 @@ def elapsed(plan: PlanPrices, now: datetime) -> float:
 def paced(plan: PlanPrices, spent: Mapping[str, float], share: float) -> PlanPrices:
     """The plan with the prices that hold when `spent` was used up by row and `share` of its days is over.
 
-    Where spending runs ahead what a unit earns in the plan is added, times what the factor exceeds 1.5 by
-    (1 for a row that the plan does not use up, which has no price). Minimum volumes keep theirs.
+    Only what chance does not explain counts: beyond two standard deviations of as many contacts as the
+    path pays for. A row that the plan does not use up has no price; it gets one where spending runs ahead:
+    what a unit of it earns in the plan, times what the factor exceeds 1 by. Minimum volumes keep theirs.
     """
     prices = dict(plan.prices)
     for row, limit in _bounds(plan):
         if limit == 0.0:  # closed from the start
             continue
-        factor = pace(spent.get(row, 0.0), share * limit, limit)
+        path = share * limit
+        chance = _CHANCE * math.sqrt(path * max(plan.usage[row]))  # of a count of the dearest contacts
+        off = spent.get(row, 0.0) - path
+        factor = pace(path + math.copysign(max(abs(off) - chance, 0.0), off), path, limit)
         earned = max(plan.value, 0.0) / limit
-        # Far ahead, a low price times anything is low still, and what is left goes to small gains.
-        slack = _AHEAD if prices[row] else 1.0
-        prices[row] = prices[row] * factor + earned * max(factor - slack, 0.0)
+        prices[row] = prices[row] * factor if prices[row] else earned * max(factor - 1.0, 0.0)
     return replace(plan, prices=prices)
 
 

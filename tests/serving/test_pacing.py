@@ -73,8 +73,9 @@ def test_minimum_volumes_keep_their_price_and_no_price_is_below_zero(spent, shar
 
 def test_what_the_plan_does_not_use_up_is_free_until_spending_runs_ahead():
     assert paced(PLAN, {"call hours": 1.0}, 0.5).prices["call hours"] == 0.0
-    ahead = paced(PLAN, {"call hours": 3.0}, 0.5).prices["call hours"]
-    further = paced(PLAN, {"call hours": 4.0}, 0.5).prices["call hours"]
+    assert paced(PLAN, {"call hours": 3.5}, 0.5).prices["call hours"] == 0.0, "as far off by chance"
+    ahead = paced(PLAN, {"call hours": 3.7}, 0.5).prices["call hours"]
+    further = paced(PLAN, {"call hours": 4.5}, 0.5).prices["call hours"]
     assert 0.0 < ahead < further
 
 

@@ -19,9 +19,9 @@ from features.selling.offers import Option
 from features.selling.parsing import parse_expression
 from features.vocabulary import Catalogue
 from serving.allocation import Block, Limit, Problem, allocate, at_once
-from serving.choice import NOTHING
+from serving.deciding.choice import NOTHING
+from serving.deciding.worth import Effects, propensity_values, values
 from serving.policy import Policy
-from serving.worth import Effects, propensity_values, values
 
 __all__ = ["BEST", "NOBODY", "PLAYERS", "Limits", "Player", "Situation", "allocated"]
 

@@ -25,10 +25,10 @@ from serving.champions import load_scorer
 from serving.cli.history import day_after_history
 from serving.cli.models import NAMES, OPTIONAL
 from serving.columns import from_frame
-from serving.effects import effects_of
+from serving.deciding.effects import effects_of
+from serving.deciding.worth import prior_effects
 from serving.policy import allowed, shipped_policy
 from serving.scoring import Scorer
-from serving.worth import prior_effects
 
 __all__ = ["HISTORY", "HOURS", "MONEY", "found", "live", "look"]
 

@@ -28,16 +28,16 @@ from features.home import Home
 from features.online import OnlineReader, OnlineRows
 from features.settings import Settings, quiet_environment
 from features.snapshots import current_generation, read_snapshot
-from serving.adviser import LIVE, adviser_of
 from serving.api.app import create_app
 from serving.api.desk import Desk
 from serving.champions import load_scorer
-from serving.decide import draw
-from serving.decisions import Decision, read_decisions
+from serving.deciding.adviser import LIVE, adviser_of
+from serving.deciding.decide import draw
+from serving.deciding.pacing import DAYS
+from serving.deciding.prices import PlanPrices, read_prices
+from serving.lists.plan import make_plan
 from serving.live import Live
-from serving.pacing import DAYS
-from serving.planning import make_plan
-from serving.prices import PlanPrices, read_prices
+from serving.log.decisions import Decision, read_decisions
 
 CUSTOMERS = {"small": 5_000, "full": 30_000}
 AT_ONCE = {"small": 10, "full": 25}

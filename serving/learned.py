@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from features.selling.offers import Option
 from features.vocabulary import Catalogue
 from serving.columns import Columns, length
-from serving.worth import Basis, Effects, prior_effects
+from serving.deciding.worth import Basis, Effects, prior_effects
 from training.artifact import Model
 from training.uplift.answers import UpliftModel
 

@@ -4,10 +4,10 @@ import bentoml
 
 from features.home import Home
 from features.settings import quiet_environment, read_settings
-from serving.adviser import Adviser, adviser_of
 from serving.api.app import create_app
 from serving.api.desk import Desk
 from serving.cli.clock import now
+from serving.deciding.adviser import Adviser, adviser_of
 from serving.live import load_live
 
 __all__ = ["TenureService"]

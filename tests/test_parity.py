@@ -12,15 +12,15 @@ from features.home import Home
 from features.online import OnlineReader
 from features.snapshots import current_generation, read_snapshot
 from features.store import join_features
-from serving.adviser import LIVE, adviser_of
 from serving.batch import read_scores
 from serving.champions import load_scorer
-from serving.decide import decide
-from serving.decisions import read_decisions
+from serving.deciding.adviser import LIVE, adviser_of
+from serving.deciding.decide import decide
+from serving.lists.sources import gather, parts
 from serving.live import load_live
-from serving.records import Occasion, records
+from serving.log.decisions import read_decisions
+from serving.log.records import Occasion, records
 from serving.scoring import OK
-from serving.sources import gather, parts
 
 
 @pytest.fixture(scope="module")

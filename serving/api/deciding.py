@@ -2,7 +2,6 @@
 
 from features.selling.offers import Offer
 from features.vocabulary import Catalogue
-from serving.adviser import Adviser, Answer
 from serving.api.decisions import (
     OfferAnswer,
     OffersAnswer,
@@ -15,9 +14,10 @@ from serving.api.decisions import (
 )
 from serving.api.retries import name_of
 from serving.api.schemas import Because
-from serving.outcomes import Outcome, record_outcomes
-from serving.sources import iso
-from serving.suggestions import Suggestion
+from serving.deciding.adviser import Adviser, Answer
+from serving.deciding.suggestions import Suggestion
+from serving.lists.sources import iso
+from serving.log.outcomes import Outcome, record_outcomes
 
 __all__ = ["offers_answer", "outcomes_answer"]
 

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from features.errors import TenureError
-from serving.adviser import Adviser
 from serving.api.problems import Problem
+from serving.deciding.adviser import Adviser
 
 __all__ = ["Desk"]
 

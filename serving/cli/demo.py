@@ -21,8 +21,8 @@ from serving.cli.scores import score_everybody
 from serving.cli.trained import trained_text
 
 if TYPE_CHECKING:
-    from serving.earned import Earned
-    from serving.lists import PulledList
+    from serving.lists.pull import PulledList
+    from serving.results.earned import Earned
 
 __all__ = ["demo"]
 
@@ -55,7 +55,7 @@ def demo(shell: Shell, customers: int, months: int, seed: int, product: str) -> 
     _leave_more_alone(shell)
     pulled = pull_list(shell, product, max(100, customers // 10), out, "demo")
     live_on(shell, pulled.manifest.list_id, _MONTHS_AFTER)
-    from serving.campaigns import report
+    from serving.results.campaigns import report
 
     earned = report(shell.home.decisions_db, pulled.manifest.list_id)
     seconds = perf_counter() - started

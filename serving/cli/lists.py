@@ -10,10 +10,10 @@ from serving.cli.clock import now
 from serving.cli.console import Shell, on_home, table_text, who
 
 if TYPE_CHECKING:
-    from serving.allotment import FairBy
-    from serving.export import ListManifest, ListRow
-    from serving.lists import PulledList
-    from serving.planning import MadePlan
+    from serving.lists.allotment import FairBy
+    from serving.lists.export import ListManifest, ListRow
+    from serving.lists.plan import MadePlan
+    from serving.lists.pull import PulledList
 
 __all__ = ["lists", "plan_text", "pull_list", "rows_text"]
 
@@ -74,8 +74,8 @@ def plan(
     purpose: str,
 ) -> None:
     """Decide for every customer within budgets, capacities and volumes, and write whom to contact."""
-    from serving.allotment import Fair
-    from serving.planning import make_plan
+    from serving.lists.allotment import Fair
+    from serving.lists.plan import make_plan
 
     with shell.step("Planning for every customer"):
         made = make_plan(
@@ -112,7 +112,7 @@ def _short(manifest: "ListManifest") -> str:
 
 def pull_list(shell: Shell, product: str, size: int, out: Path, purpose: str) -> "PulledList":
     """Pull a list in the name of whoever runs the command."""
-    from serving.lists import pull as pull_to
+    from serving.lists.pull import pull as pull_to
 
     with shell.step(f"Pulling a list of {size} for {product}"):
         return pull_to(

@@ -9,10 +9,10 @@ from features.catalogue import load_catalogue
 from features.errors import NotReadyError
 from serving.cli.console import Shell, on_home
 from serving.cli.history import import_summary
-from serving.decisions import latest_campaign, read_decisions
+from serving.log.decisions import latest_campaign, read_decisions
 
 if TYPE_CHECKING:
-    from serving.outcomes import OutcomeSummary
+    from serving.log.outcomes import OutcomeSummary
 
 __all__ = ["advance", "live_on"]
 
@@ -41,7 +41,7 @@ def live_on(shell: Shell, list_id: str, months: int) -> "OutcomeSummary":
     import pandas as pd
 
     from features.simulate import advance as advance_bank
-    from serving.outcomes import import_outcomes
+    from serving.log.outcomes import import_outcomes
 
     home = shell.home
     if not home.truth.is_dir():

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from serving.cli.console import Shell, on_home, table_text
-from serving.decisions import TARGET
+from serving.log.decisions import TARGET
 
 if TYPE_CHECKING:
-    from serving.campaigns import EarnedByModels
-    from serving.earned import Earned
-    from serving.evaluation import PolicyReport
+    from serving.results.campaigns import EarnedByModels
+    from serving.results.earned import Earned
+    from serving.results.evaluation import PolicyReport
 
 __all__ = ["earned_text", "outcomes"]
 
@@ -29,7 +29,7 @@ def import_(shell: Shell, source: Path) -> None:
     """Add outcomes from a CSV file: outcome_id, decision_id, customer_id, at, kind, known_at."""
     from dataclasses import asdict
 
-    from serving.outcomes import import_outcomes
+    from serving.log.outcomes import import_outcomes
 
     log, limit = shell.home.decisions_db, shell.settings.max_quarantined
     summary = import_outcomes(source, log, shell.tell, max_quarantined=limit)
@@ -46,9 +46,9 @@ def import_(shell: Shell, source: Path) -> None:
 @on_home
 def report(shell: Shell, campaign: str | None, by: str | None) -> None:
     """Say what a list or plan earned against those who were left alone."""
-    from serving.campaigns import earned_by_arm, earned_by_campaign, earned_by_models
-    from serving.campaigns import report as report_on
-    from serving.decisions import latest_campaign
+    from serving.log.decisions import latest_campaign
+    from serving.results.campaigns import earned_by_arm, earned_by_campaign, earned_by_models
+    from serving.results.campaigns import report as report_on
 
     log = shell.home.decisions_db
     if by == "model":
@@ -71,10 +71,10 @@ def report(shell: Shell, campaign: str | None, by: str | None) -> None:
 def policy(shell: Shell, campaign: str | None) -> None:
     """Estimate what other ways to decide would have earned, from the log of one campaign."""
     from features.errors import TenureError
-    from serving.decisions import latest_campaign
-    from serving.evaluation import evaluate
-    from serving.followed import followed
-    from serving.ways import other_ways
+    from serving.log.decisions import latest_campaign
+    from serving.results.evaluation import evaluate
+    from serving.results.followed import followed
+    from serving.results.ways import other_ways
 
     log = shell.home.decisions_db
     name = campaign or latest_campaign(log)

@@ -7,7 +7,7 @@ import click
 from serving.cli.console import Shell, on_home, table_text
 
 if TYPE_CHECKING:
-    from serving.reach import Reach
+    from serving.deciding.reach import Reach
 
 __all__ = ["check_reach"]
 
@@ -16,7 +16,7 @@ __all__ = ["check_reach"]
 @on_home
 def check_reach(shell: Shell) -> None:
     """Say which offers, segments and tiers win for whom, and which cannot win for anybody."""
-    from serving.reach import reach
+    from serving.deciding.reach import reach
 
     with shell.step("Checking catalogue and policy on today's customers"):
         found = reach(shell.home)

@@ -8,11 +8,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from features.errors import NotReadyError
-from serving.adviser import adviser_of
 from serving.api.app import create_app
 from serving.api.body import MAX_BYTES
 from serving.api.desk import Desk
 from serving.api.edge import new_id
+from serving.deciding.adviser import adviser_of
 from serving.live import Live
 
 SECRET = "4111111111111111"

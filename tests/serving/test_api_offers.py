@@ -8,14 +8,14 @@ from importlib.resources import files
 import pytest
 from starlette.testclient import TestClient
 
-from serving.adviser import adviser_of
 from serving.api.app import create_app
 from serving.api.desk import Desk
-from serving.decide import draw
-from serving.decisions import read_decisions
+from serving.deciding.adviser import adviser_of
+from serving.deciding.decide import draw
+from serving.deciding.prices import PlanPrices, write_prices
 from serving.live import Live
+from serving.log.decisions import read_decisions
 from serving.policy import policy_of
-from serving.prices import PlanPrices, write_prices
 from tests.serving.conftest import AS_OF
 
 SECRET = "4111111111111111"

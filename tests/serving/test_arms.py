@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.arms import assign, drawn, list_arm
-from serving.decisions import CONTROL, TARGET
+from serving.deciding.arms import assign, drawn, list_arm
+from serving.log.decisions import CONTROL, TARGET
 from serving.policy import Arm
 
 ARMS = (

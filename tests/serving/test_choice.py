@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from serving.choice import NOTHING, at_prices, best, choose
+from serving.deciding.choice import NOTHING, at_prices, best, choose
 from serving.policy.nouns import Arm
 
 ARMS = (

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare, norm
 from scipy.stats import t as student
 
-from serving.comparison import (
+from serving.results.comparison import (
     newcombe_difference,
     power_of,
     sample_ratio_p_value,

@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.arms import assign
-from serving.choice import NOTHING
 from serving.columns import from_frame, take
-from serving.decide import decide, draw, weigh
-from serving.effects import effects_of
+from serving.deciding.arms import assign
+from serving.deciding.choice import NOTHING
+from serving.deciding.decide import decide, draw, weigh
+from serving.deciding.effects import effects_of
+from serving.deciding.prices import PlanPrices
+from serving.lists.selection import Candidates, candidates, select
+from serving.log.records import Occasion, records
 from serving.policy import shipped_policy
-from serving.prices import PlanPrices
-from serving.records import Occasion, records
-from serving.selection import Candidates, candidates, select
 
 AT = "2026-01-01T00:00:00Z"
 OCCASION = Occasion("plan-1", "plan", {"churn": "churn/1"}, "2026-01-01.1", "plan-1", AT, AT)

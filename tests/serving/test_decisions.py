@@ -11,7 +11,7 @@ import pytest
 from features.errors import NotReadyError, RefusedError
 from features.generations import Generation, serve, write_generation
 from features.home import Home
-from serving.decisions import (
+from serving.log.decisions import (
     WINDOW_DAYS,
     Decision,
     latest_campaign,
@@ -19,7 +19,7 @@ from serving.decisions import (
     read_decisions,
     record_decisions,
 )
-from serving.evidence import features_of
+from serving.log.evidence import features_of
 from training.specs import RESPONSE
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)

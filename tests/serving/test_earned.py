@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from features.errors import NotReadyError, RefusedError
-from serving.campaigns import earned_by_arm, earned_by_campaign, earned_by_models, report
-from serving.comparison import newcombe_difference, welch_difference
-from serving.decisions import Decision, record_decisions
-from serving.followed import followed
-from serving.outcomes import Outcome, record_outcomes
+from serving.log.decisions import Decision, record_decisions
+from serving.log.outcomes import Outcome, record_outcomes
+from serving.results.campaigns import earned_by_arm, earned_by_campaign, earned_by_models, report
+from serving.results.comparison import newcombe_difference, welch_difference
+from serving.results.followed import followed
 
 DECIDED = datetime(2026, 1, 2, tzinfo=UTC)
 LIST = Decision(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.export import COLUMNS, ListRow, safe_cell, to_csv
+from serving.lists.export import COLUMNS, ListRow, safe_cell, to_csv
 
 
 def _row(**changes):

@@ -9,10 +9,10 @@ import pytest
 from features.families.base import Field
 from serving.champions import load_scorer
 from serving.columns import from_frame, take
-from serving.effects import effects_of
+from serving.deciding.effects import effects_of
+from serving.deciding.worth import prior_effects, values
 from serving.policy import shipped_policy
 from serving.scoring import Scorer
-from serving.worth import prior_effects, values
 from training.artifact import Head, Model, save_model
 from training.datasets import TrainingSet
 from training.specs import RESPONSE, RETENTION

@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.errors import CorruptError, InputError, NotReadyError, RefusedError
-from serving.arms import list_arm
 from serving.batch import score_all
-from serving.decisions import read_decisions
-from serving.lists import pull
+from serving.deciding.arms import list_arm
+from serving.lists.pull import pull
+from serving.log.decisions import read_decisions
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from features.errors import NotReadyError
-from serving.decisions import Decision, record_decisions
-from serving.evaluation import evaluate
-from serving.outcomes import Outcome, record_outcomes
+from serving.log.decisions import Decision, record_decisions
+from serving.log.outcomes import Outcome, record_outcomes
+from serving.results.evaluation import evaluate
 
 DECIDED = datetime(2026, 1, 2, tzinfo=UTC)
 BASE = Decision(

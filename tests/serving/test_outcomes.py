@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import InputError, NotReadyError, RefusedError
-from serving.decisions import Decision, open_log, record_decisions
-from serving.outcomes import KINDS, Outcome, Received, import_outcomes, record_outcomes
+from serving.log.decisions import Decision, open_log, record_decisions
+from serving.log.outcomes import KINDS, Outcome, Received, import_outcomes, record_outcomes
 
 COLUMNS = ("outcome_id", "decision_id", "customer_id", "at", "kind", "known_at")
 AT = "2026-02-01T10:00:00Z"
@@ -219,7 +219,7 @@ _WRITER = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from serving.outcomes import Outcome, record_outcomes
+from serving.log.outcomes import Outcome, record_outcomes
 at = datetime(2026, 2, 1, tzinfo=UTC)
 for n in range(1_000_000):
     one = {"decision_id": "L1:C1", "customer_id": "C1", "at": at, "kind": "shown", "known_at": at}

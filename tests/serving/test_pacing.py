@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.pacing import DAYS, elapsed, pace, paced
-from serving.prices import PlanPrices
+from serving.deciding.pacing import DAYS, elapsed, pace, paced
+from serving.deciding.prices import PlanPrices
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 PLAN = PlanPrices(

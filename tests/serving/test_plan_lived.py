@@ -3,7 +3,7 @@
 from typing import Any
 
 from features.home import Home
-from serving.decisions import read_decisions
+from serving.log.decisions import read_decisions
 
 
 def test_the_simulated_bank_lives_on_after_a_plan(own_bank: tuple[Home, Any]) -> None:

@@ -11,17 +11,17 @@ from click.testing import CliRunner
 
 from features.errors import InputError, RefusedError
 from features.online.events import Event, Events
-from serving.allotment import Fair
-from serving.arms import assign
 from serving.batch import score_all
 from serving.cli.main import main
-from serving.decisions import read_decisions
-from serving.lists import pull
-from serving.plan_manifest import told
-from serving.planning import make_plan
+from serving.deciding.arms import assign
+from serving.deciding.prices import read_prices
+from serving.lists.allotment import Fair
+from serving.lists.plan import make_plan
+from serving.lists.plan_manifest import told
+from serving.lists.pull import pull
+from serving.lists.sources import gather
+from serving.log.decisions import read_decisions
 from serving.policy import policy_of
-from serving.prices import read_prices
-from serving.sources import gather
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 

@@ -11,8 +11,8 @@ from features.catalogue import shipped_catalogue
 from serving.batch import read_scores, score_all
 from serving.champions import load_scorer
 from serving.cli import main
+from serving.deciding.reach import reach, reach_of
 from serving.policy import Lever, shipped_policy
-from serving.reach import reach, reach_of
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from features.catalogue import load_catalogue, shipped_catalogue
+from serving.deciding.worth import prior_effects, propensity_values, values
 from serving.policy import shipped_policy
 from serving.policy.nouns import Lever
-from serving.worth import prior_effects, propensity_values, values
 
 
 @pytest.fixture

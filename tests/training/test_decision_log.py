@@ -9,7 +9,7 @@ import pytest
 from features.catalogue import load_catalogue
 from features.home import Home
 from features.snapshots import current_generation
-from serving.decisions import Decision, record_decisions
+from serving.log.decisions import Decision, record_decisions
 from training.specs import RESPONSE, RETENTION
 from training.uplift.campaign_log import CONTACT_DAYS
 from training.uplift.decision_log import decided_contacts, without_decided

@@ -9,9 +9,9 @@ from features.selling.expressions import Facts
 from features.selling.segments import segment_codes, tier_codes
 from features.vocabulary import Catalogue
 from serving.columns import from_frame, words
-from serving.decisions import CONTROL, Decision
-from serving.export import ListRow
-from serving.sources import Part, Sources
+from serving.lists.export import ListRow
+from serving.lists.sources import Part, Sources
+from serving.log.decisions import CONTROL, Decision
 
 __all__ = ["list_rows", "segments", "tiers"]
 

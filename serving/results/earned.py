@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from features.errors import RefusedError
-from serving.comparison import (
+from serving.results.comparison import (
     Power,
     newcombe_difference,
     power_of,
     sample_ratio_p_value,
     welch_difference,
 )
-from serving.followed import Followed
+from serving.results.followed import Followed
 from training.estimate import Estimate
 
 __all__ = ["Earned", "compare"]

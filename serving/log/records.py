@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from features.selling.offers import Offer, Option
 from features.vocabulary import Catalogue
-from serving.decide import Decided
-from serving.decisions import Decision
+from serving.deciding.decide import Decided
+from serving.deciding.worth import Effects
+from serving.log.decisions import Decision
 from serving.policy import Policy, Removed
-from serving.worth import Effects
 
 __all__ = ["Occasion", "records", "removed_words", "terms_of"]
 

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.columns import Columns
+from serving.deciding.worth import Effects
 from serving.learned import learned_effects
 from serving.scoring import Scorer
-from serving.worth import Effects
 
 __all__ = ["effects_of", "of_rows"]
 

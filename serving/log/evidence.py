@@ -11,7 +11,7 @@ from features.home import Home
 from features.snapshots import generation_named, snapshot_path
 from features.vocabulary import CREATED, CUSTOMER_ID
 from serving.columns import from_frame
-from serving.decisions import Decision
+from serving.log.decisions import Decision
 
 __all__ = ["features_of"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from serving.decisions import CONTROL, TARGET
+from serving.log.decisions import CONTROL, TARGET
 from serving.policy import Arm
 
 __all__ = ["assign", "drawn", "list_arm"]

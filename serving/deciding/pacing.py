@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from features.home import Home
 from features.vocabulary import Catalogue
-from serving.decide import draw
-from serving.decisions import open_log
+from serving.deciding.decide import draw
+from serving.deciding.prices import PlanPrices
+from serving.lists.sources import last_prices
+from serving.log.decisions import open_log
 from serving.policy import Plan, Policy
-from serving.prices import PlanPrices
-from serving.sources import last_prices
 
 __all__ = ["DAYS", "Pacer", "Priced", "elapsed", "pace", "paced"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.choice import NOTHING, best
-from serving.decide import Weighed
+from serving.deciding.choice import NOTHING, best
+from serving.deciding.decide import Weighed
 from serving.policy import Policy, rules_of
 
 __all__ = ["Candidates", "Selection", "candidates", "select"]

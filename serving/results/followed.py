@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from features.errors import NotReadyError
-from serving.decisions import open_log
+from serving.log.decisions import open_log
 
 __all__ = ["Followed", "followed"]
 

@@ -12,11 +12,11 @@ from features.vocabulary import Catalogue
 from serving.allocation import Block, Fairness, Problem, allocate
 from serving.allocation import Plan as Allocated
 from serving.columns import words
-from serving.decide import draw
-from serving.limits import managers_of, rows_of, spent_by
-from serving.listing import segments, tiers
+from serving.deciding.decide import draw
+from serving.lists.limits import managers_of, rows_of, spent_by
+from serving.lists.listing import segments, tiers
+from serving.lists.sources import Part, Sources, parts
 from serving.policy import Plan
-from serving.sources import Part, Sources, parts
 
 __all__ = ["Allotment", "Book", "Fair", "FairBy", "allot", "enter"]
 
@@ -46,7 +46,7 @@ class Book:
     labels
         (n,), the group that a fairness rule goes by; None without one.
     spent
-        (options,), see `serving.limits.spent_by`.
+        (options,), see `serving.lists.limits.spent_by`.
     """
 
     values: NDArray[np.float32]

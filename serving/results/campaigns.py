@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import NotReadyError, RefusedError
-from serving.comparison import summed
-from serving.decisions import CONTROL, TARGET, open_log
-from serving.earned import Earned, compare
-from serving.followed import Followed, followed
+from serving.log.decisions import CONTROL, TARGET, open_log
+from serving.results.comparison import summed
+from serving.results.earned import Earned, compare
+from serving.results.followed import Followed, followed
 from training.estimate import Estimate
 
 __all__ = ["EarnedByModels", "earned_by_arm", "earned_by_campaign", "earned_by_models", "report"]

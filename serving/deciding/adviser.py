@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from features.home import Home
 from features.selling.expressions import SCORES
 from serving.columns import take, words
-from serving.decide import Decided, decide, weigh
-from serving.decisions import Decision, record_decisions
-from serving.effects import effects_of
+from serving.deciding.decide import Decided, decide, weigh
+from serving.deciding.effects import effects_of
+from serving.deciding.pacing import Pacer, Priced
+from serving.deciding.suggestions import Suggestion, explained, nothing_because, suggest
+from serving.deciding.worth import Effects
+from serving.lists.sources import iso
 from serving.live import Live, Seen
-from serving.pacing import Pacer, Priced
+from serving.log.decisions import Decision, record_decisions
+from serving.log.records import Occasion, records
 from serving.policy import Policy, policy_of
-from serving.records import Occasion, records
 from serving.scoring import ABSTAIN, DEGRADED, OK
-from serving.sources import iso
-from serving.suggestions import Suggestion, explained, nothing_because, suggest
-from serving.worth import Effects
 
 __all__ = ["LIVE", "Adviser", "Answer", "adviser_of"]
 

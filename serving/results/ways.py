@@ -2,9 +2,9 @@
 
 from features.errors import RefusedError
 from features.home import Home
-from serving.choice import best
-from serving.decisions import open_log
-from serving.sources import gather, parts
+from serving.deciding.choice import best
+from serving.lists.sources import gather, parts
+from serving.log.decisions import open_log
 
 __all__ = ["other_ways"]
 

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.vocabulary import Catalogue
-from serving.arms import assign, drawn
-from serving.choice import at_prices, best, choose
+from serving.deciding.arms import assign, drawn
+from serving.deciding.choice import at_prices, best, choose
+from serving.deciding.worth import Effects, propensity_values, values
 from serving.policy import Policy, Removed, allowed
 from serving.policy.nouns import What
-from serving.worth import Effects, propensity_values, values
 
 __all__ = ["Decided", "Draw", "Weighed", "decide", "draw", "weigh"]
 

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.allocation import words
-from serving.allotment import Allotment, Book, Fair
-from serving.decisions import CONTROL
-from serving.export import ListRow
-from serving.prices import PlanPrices
-from serving.sources import Sources
-from serving.tally import Tally
+from serving.deciding.prices import PlanPrices
+from serving.lists.allotment import Allotment, Book, Fair
+from serving.lists.export import ListRow
+from serving.lists.sources import Sources
+from serving.lists.tally import Tally
+from serving.log.decisions import CONTROL
 
 __all__ = ["AskedFor", "PlanManifest", "Use", "manifest_of", "prices_of", "told"]
 

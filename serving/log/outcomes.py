@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from features.errors import InputError, NotReadyError, RefusedError, first_five
 from features.settings import Settings
-from serving.decisions import open_log
-from serving.outcome_file import read_outcome_file
-from serving.schema import OUTCOME_COLUMNS
+from serving.log.decisions import open_log
+from serving.log.outcome_file import read_outcome_file
+from serving.log.schema import OUTCOME_COLUMNS
 
 __all__ = [
     "KINDS",

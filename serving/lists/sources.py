@@ -20,13 +20,13 @@ from features.vocabulary import CREATED, CUSTOMER_ID, Catalogue
 from serving.batch import scores_file
 from serving.champions import load_scorer
 from serving.columns import Floats, from_frame
-from serving.consent import Withdrawn, withdrawn
-from serving.decide import Weighed, weigh
-from serving.effects import effects_of
+from serving.deciding.consent import Withdrawn, withdrawn
+from serving.deciding.decide import Weighed, weigh
+from serving.deciding.effects import effects_of
+from serving.deciding.prices import PlanPrices, read_prices
+from serving.deciding.worth import Effects
 from serving.policy import Policy, columns_needed, policy_of
-from serving.prices import PlanPrices, read_prices
 from serving.scoring import Scorer
-from serving.worth import Effects
 
 __all__ = ["Part", "Sources", "gather", "iso", "last_prices", "parts", "profile_of"]
 

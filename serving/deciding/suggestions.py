@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.vocabulary import Catalogue
-from serving.choice import NOTHING, best
 from serving.columns import Columns, take
-from serving.decide import Decided
+from serving.deciding.choice import NOTHING, best
+from serving.deciding.decide import Decided
+from serving.deciding.worth import Basis, Effects
 from serving.explain import Reason
 from serving.policy import Policy
 from serving.scoring import Scorer
-from serving.worth import Basis, Effects
 
 __all__ = ["Suggestion", "explained", "nothing_because", "suggest"]
 

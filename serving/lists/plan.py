@@ -13,20 +13,20 @@ from features.errors import InputError
 from features.home import Home
 from features.settings import Settings
 from features.vocabulary import Catalogue
-from serving.allotment import Fair, allot, enter
-from serving.choice import NOTHING, at_prices
 from serving.columns import words
-from serving.decide import Decided, decide, draw
-from serving.decisions import record_decisions
-from serving.effects import of_rows
-from serving.export import ListRow, to_csv, write_list
-from serving.listing import list_rows
-from serving.plan_manifest import AskedFor, PlanManifest, manifest_of, prices_of
+from serving.deciding.choice import NOTHING, at_prices
+from serving.deciding.decide import Decided, decide, draw
+from serving.deciding.effects import of_rows
+from serving.deciding.prices import PlanPrices, write_prices
+from serving.lists.allotment import Fair, allot, enter
+from serving.lists.export import ListRow, to_csv, write_list
+from serving.lists.listing import list_rows
+from serving.lists.plan_manifest import AskedFor, PlanManifest, manifest_of, prices_of
+from serving.lists.sources import Part, Sources, gather, iso, parts
+from serving.lists.tally import Tally
+from serving.log.decisions import record_decisions
+from serving.log.records import Occasion, records
 from serving.policy import Policy
-from serving.prices import PlanPrices, write_prices
-from serving.records import Occasion, records
-from serving.sources import Part, Sources, gather, iso, parts
-from serving.tally import Tally
 
 __all__ = ["MadePlan", "make_plan", "with_budgets"]
 

@@ -12,18 +12,18 @@ from features.errors import InputError, RefusedError
 from features.home import Home
 from features.selling.offers import Offer
 from features.settings import Settings
-from serving.arms import assign, list_arm
-from serving.choice import NOTHING
 from serving.columns import words
-from serving.decide import Decided
-from serving.decisions import CONTROL, TARGET, Decision, record_decisions
-from serving.effects import of_rows
-from serving.export import ListManifest, ListRow, to_csv, write_list
-from serving.listing import list_rows
-from serving.prices import PlanPrices
-from serving.records import Occasion, records
-from serving.selection import Candidates, Selection, candidates, select
-from serving.sources import Part, Sources, gather, iso, last_prices, parts
+from serving.deciding.arms import assign, list_arm
+from serving.deciding.choice import NOTHING
+from serving.deciding.decide import Decided
+from serving.deciding.effects import of_rows
+from serving.deciding.prices import PlanPrices
+from serving.lists.export import ListManifest, ListRow, to_csv, write_list
+from serving.lists.listing import list_rows
+from serving.lists.selection import Candidates, Selection, candidates, select
+from serving.lists.sources import Part, Sources, gather, iso, last_prices, parts
+from serving.log.decisions import CONTROL, TARGET, Decision, record_decisions
+from serving.log.records import Occasion, records
 
 __all__ = ["PulledList", "pull"]
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.errors import RefusedError
-from serving.followed import Followed, followed
+from serving.results.followed import Followed, followed
 from training.estimate import Estimate, by_influence
 from training.split import bucket
 from training.uplift.off_policy import LoggedActions, OffPolicy, doubly_robust, ips, logged_actions, snips

@@ -9,7 +9,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from features.errors import NotReadyError, RefusedError, first_five
-from serving.schema import prepare
+from serving.log.schema import prepare
 
 __all__ = [
     "CONTROL",
@@ -65,7 +65,7 @@ class Decision:
         JSON: rule -> names of the options that it removed.
     features
         JSON of features that differed from the generation's, as those of a live answer after events;
-        all others are the generation's own, which never changes (`serving.evidence.features_of`).
+        all others are the generation's own, which never changes (`serving.log.evidence.features_of`).
     as_of, decided_at
         ISO 8601 in UTC. The present of a simulated bank is the end of its history: there `decided_at`
         is the end of history too, since outcomes are timed from it.

@@ -18,10 +18,10 @@ from features.snapshots import read_snapshot
 from features.vocabulary import Catalogue
 from serving.batch import read_scores
 from serving.champions import load_scorer
-from serving.choice import best
+from serving.deciding.choice import best
+from serving.deciding.worth import prior_effects, values
+from serving.lists.sources import profile_of
 from serving.policy import Policy, allowed, policy_of, rules_of
-from serving.sources import profile_of
-from serving.worth import prior_effects, values
 
 __all__ = ["Entry", "Reach", "reach", "reach_of"]
 

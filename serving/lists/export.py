@@ -78,7 +78,7 @@ class ListRow:
 class ListManifest:
     """How a list came about; `expected_value` is the target group's, in major units of `currency`.
 
-    `removed` and `not_selected` are those of `serving.selection`; `prices` is the plan whose prices
+    `removed` and `not_selected` are those of `serving.lists.selection`; `prices` is the plan whose prices
     counted, "" for none.
     """
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.vocabulary import Catalogue
-from serving.decide import Decided
+from serving.deciding.decide import Decided
 from serving.policy import Policy
 
 __all__ = ["Tally"]

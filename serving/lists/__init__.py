@@ -1,0 +1,1 @@
+"""Target lists and plans: who gets which offer, why, by which channel."""

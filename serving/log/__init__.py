@@ -1,0 +1,1 @@
+"""What was decided and what followed: append-only, and nothing is lost."""

@@ -1,0 +1,1 @@
+"""Did it work: campaigns and arms compared, and other ways judged from the log."""

@@ -26,7 +26,7 @@ EXTENT = {
     "small": Extent(36, ("balance_attrition", "card"), 5_000, 24, ("closure", "card"), 60, 12, 8.0),
     "full": Extent(
         *(54, ("balance_attrition", *PRODUCTS)),
-        *(10_000, 36, ("closure", *PRODUCTS), 200, 24, 60.0),
+        *(10_000, 36, ("closure", *PRODUCTS), 100, 24, 15.0),
     ),
 }
 LIMIT = {"small": 180.0, "full": 1_500.0}

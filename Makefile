@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 HOME_DIR ?= var
 SIZE ?= small
 
-.PHONY: help install demo test lint docs lock clean notebooks bench-allocation bench-features bench-online bench-point-in-time bench-policy bench-quality bench-replay bench-training bench-training-set
+.PHONY: bento help install demo test lint docs lock clean notebooks bench-allocation bench-features bench-live bench-online bench-point-in-time bench-policy bench-quality bench-replay bench-training bench-training-set
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -44,6 +44,9 @@ bench-allocation: install   ## offers for a million customers: time and certifie
 bench-features: install   ## engines beside the floor, pandas and polars; banks stay in HOME_DIR
 	TENURE_HOME=$(HOME_DIR) $(BIN)/python -m benchmarks.features --size $(SIZE)
 
+bench-live: install   ## full decisions over HTTP beside a bare uvicorn, and feast serve + mlflow models serve
+	$(BIN)/python -m benchmarks.live --size $(SIZE)
+
 bench-online: install   ## our online store beside Feast's own, and Redis
 	$(BIN)/python -m benchmarks.online --size $(SIZE)
 
@@ -64,6 +67,9 @@ bench-training-set: install   ## the training set through Feast beside a plain a
 
 bench-quality: install   ## models beside FLAML and plain baselines; TENURE_SAMPLE_DATA names the sample banks
 	$(BIN)/python -m benchmarks.quality --size $(SIZE)
+
+bento: install   ## build a bento of the service (its build needs uv or pip, and the network)
+	BENTOML_DO_NOT_TRACK=True $(BIN)/bentoml build
 
 lock:            ## resolve the lock anew (needs uv)
 	uv pip compile --upgrade --universal --python-version 3.11 --group dev --extra spark --no-emit-index-url \

@@ -45,7 +45,7 @@ _HURT = 0.06
 _PARTED = 0.5
 """How likely those who part from the bank leave it within about a year."""
 _AGAIN = 0.5
-"""How many of the months to come have a contact."""
+"""How many of the contacts to come that the rules allow are made."""
 
 
 @dataclass(frozen=True)
@@ -159,25 +159,28 @@ def earned(month: Month, action: Ints, options: Sequence[Option]) -> Earned:
     )
 
 
-def later_worth(month: Month, allowed: NDArray[np.bool_], left: int) -> Floats:
+def later_worth(month: Month, allowed: NDArray[np.bool_], left: int, rest: int) -> Floats:
     """What an option is worth after its month, by laws and state; below 0 for most; (n, m).
 
-    Half of its effect next month, and who stops parting; less what its pressure, as it fades, takes off
-    the effect of the contacts to come, what they would have earned where the customer opts out, and what
-    leaves with complaints.
+    Its effect as it halves from month to month, and who stops parting; less what its pressure, as it
+    fades, takes off the effect of the contacts to come, what they would have earned where the customer
+    opts out, and what leaves with complaints.
 
     Parameters
     ----------
     left
         Months that policies decide, this one included.
+    rest
+        Months from one contact to the next that the rules allow.
     """
-    ahead = left - 1
+    again = range(rest, left, rest)
+    carried = sum(_CARRIED**k for k in range(1, left))
     gain = np.where(allowed & month.may, month.gain, 0.0).max(axis=1, initial=0.0)[:, None]
     slope = np.where(allowed & month.may, month.slope, 0.0).max(axis=1, initial=0.0)[:, None]
-    pressure = _WORSE * _AGAIN * sum(_PRESSED**k for k in range(1, ahead + 1)) * slope
-    lost = _AGAIN * ahead * month.lost * gain + _HURT * month.upset * month.worth[:, None]
+    pressure = _WORSE * _AGAIN * sum(_PRESSED**k for k in again) * slope
+    lost = _AGAIN * len(again) * month.lost * gain + _HURT * month.upset * month.worth[:, None]
     kept = _PARTED * month.settled * month.worth[:, None]
-    return np.asarray(_CARRIED * month.uplift * month.margin * (ahead > 0) + kept - pressure - lost)
+    return np.asarray(carried * month.uplift * month.margin + kept - pressure - lost)
 
 
 def _waivers(home: Home, ids: Sequence[str], options: Sequence[Option]) -> tuple[Floats, Floats]:

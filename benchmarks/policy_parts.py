@@ -73,7 +73,7 @@ def _truth(now: Situation) -> dict[str, Floats]:
         "kept": truth.kept,
         "worth": np.tile(truth.worth[:, None], (1, len(costs))),
         "waived": truth.price - costs,
-        "later": later_worth(truth, now.allowed, now.left),
+        "later": later_worth(truth, now.allowed, now.left, now.rest),
     }
 
 
@@ -88,5 +88,5 @@ def _estimates(now: Situation) -> dict[str, Floats]:
         "kept": np.where(retention, -change, 0.0),
         "worth": np.where(retention, effects.stake, 0.0),
         "waived": effects.accepts * granted,
-        "later": np.broadcast_to(-np.asarray(effects.fatigue), change.shape),
+        "later": -effects.fatigue,
     }

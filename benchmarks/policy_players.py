@@ -69,6 +69,12 @@ class Situation:
     left: int
     seed: int
 
+    @property
+    def rest(self) -> int:
+        """Months from one contact to the next, by the rules that hold for all."""
+        rests = [window.days / window.most for window in self.policy.contact.windows if not window.channel]
+        return max(1, round(max(rests, default=0) / 30))
+
 
 Player = Callable[[Situation], Ints]
 
@@ -135,7 +141,7 @@ def tenure(now: Situation) -> Ints:
 
 def oracle(now: Situation) -> Ints:
     """The truth: what each option changes this month, and what it is worth later."""
-    worth = now.truth.gain + later_worth(now.truth, now.allowed, now.left)
+    worth = now.truth.gain + later_worth(now.truth, now.allowed, now.left, now.rest)
     return allocated(worth, now)
 
 

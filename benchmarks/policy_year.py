@@ -13,6 +13,7 @@ import pandas as pd
 from benchmarks.policy_bank import Earned, Ints, earned, month_of
 from benchmarks.policy_players import PLAYERS, Limits, Situation
 from features.errors import RefusedError
+from features.history.end import day_after_history
 from features.history.load import import_folder
 from features.home import Home
 from features.selling.offers import Option
@@ -22,7 +23,6 @@ from features.snapshots import read_snapshot
 from features.store import build
 from features.vocabulary import CUSTOMER_ID
 from serving.champions import load_scorer
-from serving.cli.history import day_after_history
 from serving.cli.models import NAMES, OPTIONAL
 from serving.columns import from_frame
 from serving.deciding.effects import effects_of

@@ -3,8 +3,9 @@
 A simulated bank plans its month with two fifths of the money and of the phone hours that it would use
 without limits. Then its customers ask for offers, evenly over the plan's thirty days, a tenth of the
 questions over HTTP, the others by the function behind it. Features stay as the plan saw them, as if they
-were built anew every day. Only those whom the plan's limits bind count: the champion's customers who do not
-explore. Fewer may come than were planned for; with fixed prices the plan's stand all month.
+were built anew every day. Limits bind all arms and exploration; value is that of the champion's customers
+who do not explore, beside the best plan for those of them who come. Fewer may come than were planned for;
+with fixed prices the plan's stand all month.
 
 `make bench-replay SIZE=small|full`
 """
@@ -14,6 +15,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -35,9 +37,11 @@ from serving.deciding.adviser import LIVE, adviser_of
 from serving.deciding.decide import draw
 from serving.deciding.pacing import DAYS
 from serving.deciding.prices import PlanPrices, read_prices
+from serving.lists.allotment import allot, enter
 from serving.lists.plan import make_plan
+from serving.lists.sources import gather, parts
 from serving.live import Live
-from serving.log.decisions import Decision, read_decisions
+from serving.log.decisions import read_decisions
 
 CUSTOMERS = {"small": 5_000, "full": 30_000}
 AT_ONCE = {"small": 10, "full": 25}
@@ -48,19 +52,24 @@ BUDGET, HOURS = "total budget", "call hours"
 
 
 class Outcome(NamedTuple):
-    """One month beside its plan: money, hours and value of those whom the limits bind."""
+    """One month beside its plan: money and hours of all, value of those whom the champion plans for.
+
+    best
+        Value of a plan for the same customers, had it known who comes.
+    """
 
     asked: int
     spent: float
     hours: float
     value: float
     plan: PlanPrices
+    best: float
 
     def shares(self) -> tuple[float, float, float]:
-        """Money and hours of what there was (none of none), and value of the plan's."""
+        """Money and hours of what there was (none of none), and value of the best plan's."""
         limits = self.plan.limits
         hours = self.hours / limits[HOURS] if limits[HOURS] else float(self.hours > 0)
-        return self.spent / limits[BUDGET], hours, self.value / self.plan.value
+        return self.spent / limits[BUDGET], hours, self.value / self.best
 
 
 class Fresh(OnlineReader):
@@ -82,6 +91,7 @@ class Clock:
 
 def limit(home: Home, money: float, hours: float) -> PlanPrices:
     """Plan the month within limits, and make its prices the ones that answers go by."""
+    forget(home)
     text = files("serving").joinpath("policy.toml").read_text()
     limits = f"budgets = {{ total = {money!r} }}\nhours = {{ call = {hours!r} }}\n"
     home.policy.write_text(text.replace("[plan]\n", f"[plan]\n{limits}"))
@@ -89,6 +99,11 @@ def limit(home: Home, money: float, hours: float) -> PlanPrices:
     said: dict[str, Any] = {"purpose": "replay", "pulled_by": "benchmark", "now": OnlineReader(home).as_of}
     make_plan(home, None, budgets={}, fair=None, settings=settings, tell=lambda _: None, **said)
     return read_prices(home)
+
+
+def forget(home: Home) -> None:
+    """Start the log of decisions anew: what the month until now used would count."""
+    (home.path / "decisions.db").unlink(missing_ok=True)
 
 
 def plan_month(home: Home, share: float = SHARE) -> PlanPrices:
@@ -101,7 +116,7 @@ def replay(
     home: Home, plan: PlanPrices, *, come: float = 1.0, paced: bool = True, at_once: int = 10
 ) -> Outcome:
     """Ask for everybody who comes, once, and count from the log; live decisions of before are forgotten."""
-    home.decisions_db.unlink(missing_ok=True)
+    forget(home)
     scorer, reader = load_scorer(home), Fresh(home)
     clock = Clock(reader.as_of)
     adviser = adviser_of(Live(scorer, reader, clock if paced else None), home, SALT)
@@ -118,14 +133,22 @@ def replay(
         else:
             adviser.answer(some, name=f"replay-{start}")
     made = [d for d in read_decisions(home.decisions_db, LIVE) if d.action]
-    lot = draw([d.customer_id for d in made], adviser.policy, salt=SALT, occasion=made[0].as_of)
-    return counted([d for d, planned in zip(made, lot.planned, strict=True) if planned], plan, len(ids))
-
-
-def counted(made: Sequence[Decision], plan: PlanPrices, asked: int) -> Outcome:
     used = np.bincount([plan.options.index(d.action) for d in made], minlength=len(plan.options))
     spent, hours = (float(np.dot(plan.usage[row], used)) for row in (BUDGET, HOURS))
-    return Outcome(asked, spent, hours, sum(d.expected_value for d in made), plan)
+    lot = draw([d.customer_id for d in made], adviser.policy, salt=SALT, occasion=made[0].as_of)
+    value = sum(d.expected_value for d, planned in zip(made, lot.planned, strict=True) if planned)
+    return Outcome(len(ids), spent, hours, value, plan, best_of(home, frozenset(ids)))
+
+
+def best_of(home: Home, ids: frozenset[str]) -> float:
+    """What a plan for those who came is worth, had it known who comes."""
+    sources = gather(home)
+    book, came = enter(sources, SALT, None), list[bool]()
+    for part in parts(sources):
+        planned = draw(part.ids, sources.policy, salt=SALT, occasion=sources.as_of).planned
+        came += [who in ids for who, counts in zip(part.ids, planned, strict=True) if counts]
+    few = replace(book, values=book.values[came], groups=book.groups[came])
+    return allot(few, sources.policy.plan, sources.catalogue, None).plan.value
 
 
 def everybody(home: Home) -> list[str]:
@@ -168,7 +191,7 @@ def measure(home: Home, size: str) -> None:
         "value",
         "of the budget",
         "of the phone hours",
-        "of the plan's value",
+        "of the best plan's value",
     )
     note = (
         f"{CUSTOMERS[size]:,} simulated customers; a budget of {plan.limits[BUDGET]:,.2f} and "

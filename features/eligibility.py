@@ -1,6 +1,6 @@
 """Who may have a product at all: shared by the uptake label, the scores and the policy."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 from features.selling.expressions import Facts, Mask
 from features.vocabulary import Product
 
-__all__ = ["barriers", "eligible"]
+__all__ = ["Eligible", "barriers", "eligible"]
 
 
 def barriers(facts: Facts, product: Product) -> Iterator[tuple[str, Mask]]:
@@ -47,3 +47,31 @@ def eligible(columns: Mapping[str, Any], product: Product) -> Mask:
     """
     stopped = reduce(or_, (hit for _, hit in barriers(Facts(columns), product)))
     return np.asarray(~stopped, dtype=np.bool_)
+
+
+class Eligible:
+    """`eligible` for several products at once; what does not depend on the customer is prepared."""
+
+    def __init__(self, products: Sequence[Product]) -> None:
+        names = dict.fromkeys(name for p in products for name in (p.name, *p.requires))
+        self._holds = [f"holds_{name}" for name in names]
+        place = {name: i for i, name in enumerate(names)}
+        self._own = np.array([place[p.name] for p in products], dtype=np.intp)
+        self._enough = np.zeros((len(names), len(products)))
+        for nth, product in enumerate(products):
+            self._enough[[place[name] for name in product.requires], nth] = 1.0
+        self._free = np.array([not p.requires for p in products], dtype=np.bool_)
+        self._low = np.array([p.min_age for p in products], dtype=np.float64)
+        self._high = np.array([p.max_age for p in products], dtype=np.float64)
+        self._ageless = np.array([p.min_age <= 0 and p.max_age >= 200 for p in products], dtype=np.bool_)
+
+    def among(self, facts: Facts) -> Mask:
+        """Whether each customer may newly take each product; bool, shape (n, products)."""
+        held = np.array([facts.numbers(name) for name in self._holds]).reshape(len(self._holds), facts.rows)
+        new = held.T[:, self._own] == 0
+        met = self._free | (((held > 0).T.astype(np.float64) @ self._enough) > 0.0)
+        if self._ageless.all():
+            return np.asarray(new & met)
+        age = facts.numbers("age_years")[:, None]
+        fits = self._ageless | ((age >= self._low) & (age <= self._high))
+        return np.asarray(new & met & (fits | facts.is_word("kind", ("business",))[0][:, None]))

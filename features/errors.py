@@ -3,7 +3,8 @@
     TenureError                 exit  HTTP
     ├── InputError                 2   422   what was handed over breaks a contract
     ├── ConfigError                2   500   a TOML file or a setting is wrong
-    ├── NotReadyError              3   503   an earlier step has not run yet
+    ├── NotReadyError              3   503   an earlier step has not run yet, or a part is down
+    │   └── FullError              3   507   no room to keep what was handed over
     ├── RefusedError               4   409   asked for what cannot honestly be given
     └── CorruptError               5   503   stored state fails its own hash
 
@@ -16,6 +17,7 @@ from collections.abc import Iterable
 __all__ = [
     "ConfigError",
     "CorruptError",
+    "FullError",
     "InputError",
     "NotReadyError",
     "RefusedError",
@@ -46,10 +48,16 @@ class ConfigError(TenureError):
 
 
 class NotReadyError(TenureError):
-    """A step that this one stands on has not run yet."""
+    """A step that this one stands on has not run yet, or a part that it needs is down."""
 
     exit_code = 3
     http_status = 503
+
+
+class FullError(NotReadyError):
+    """There is no room to keep what was handed over; nothing was written."""
+
+    http_status = 507
 
 
 class RefusedError(TenureError):

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from features.database.address import Address, Where
 from features.errors import CorruptError, NotReadyError
+from features.settings import Settings
 
 __all__ = [
     "Home",
+    "home_of",
     "only_writer",
     "read_json",
     "recover",
@@ -27,9 +30,15 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Home:
-    """The folder `TENURE_HOME`; every path below it is named here and nowhere else."""
+    """The folder `TENURE_HOME`; every path below it is named here and nowhere else.
+
+    decisions, tracking
+        Databases on a server that take the place of the home's own; None for its own.
+    """
 
     path: Path
+    decisions: Address | None = None
+    tracking: Address | None = None
 
     @property
     def catalogue(self) -> Path:
@@ -57,9 +66,9 @@ class Home:
         return self.path / "online.db"
 
     @property
-    def mlflow_db(self) -> Path:
+    def mlflow_db(self) -> Where:
         """MLflow's tracking store."""
-        return self.path / "mlflow.db"
+        return self.tracking or self.path / "mlflow.db"
 
     @property
     def artifacts(self) -> Path:
@@ -67,9 +76,14 @@ class Home:
         return self.path / "artifacts"
 
     @property
-    def decisions_db(self) -> Path:
+    def decisions_db(self) -> Where:
         """Decisions and outcomes, append-only."""
-        return self.path / "decisions.db"
+        return self.decisions or self.path / "decisions.db"
+
+    @property
+    def keys(self) -> Path:
+        """Hashes of the keys that let others ask the service."""
+        return self.path / "access" / "keys.json"
 
     @property
     def scores(self) -> Path:
@@ -105,6 +119,11 @@ class Home:
     def truth(self) -> Path:
         """What only the simulator may know; read by it, by tests and by benchmarks."""
         return self.path / "truth"
+
+
+def home_of(settings: Settings) -> Home:
+    """The home that the settings name, with the databases that they give it."""
+    return Home(settings.home, settings.decisions, settings.mlflow)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Literal
 
 from features.selling.expressions import EVERYBODY, Expression
 from features.selling.offers import Offer, Option
+from features.selling.stated import Stated
 
 __all__ = [
     "AS_OF",
@@ -177,6 +178,11 @@ class Catalogue:
             for offer in self.offers.values()
             for channel in offer.channels
         )
+
+    @cached_property
+    def stated(self) -> Stated:
+        """What is stated about the options, as arrays in their order."""
+        return Stated.of(self.options, self.offers, self.channels, self.products)
 
     def selling(self, product: str) -> Offer | None:
         """The first personal offer that sells a product, if there is one."""

@@ -1,26 +1,53 @@
 """Load the champions of a home into the one scorer."""
 
+from collections.abc import Mapping
+
 from features.catalogue import load_catalogue
+from features.errors import NotReadyError
 from features.home import Home
 from serving.learned import OPTIONAL
 from serving.scoring import MODELS, Scorer
+from training.uplift.responses import CHANNEL, PREFERRED, PRODUCT
 from training.versions.champions import Champions
 
-__all__ = ["load_scorer"]
+__all__ = ["load_scorer", "refuse_misfits"]
+
+_OF_THE_OPTION = frozenset((CHANNEL, PREFERRED, PRODUCT))
+"""Features of the option that is weighed, not of the customer."""
 
 
-def load_scorer(home: Home) -> Scorer:
+def load_scorer(home: Home, *, rehearsed: bool = False) -> Scorer:
     """The champions, every byte verified, with the bank's catalogue; optional ones where there are any.
+
+    Parameters
+    ----------
+    rehearsed
+        Let the models answer in a process of their own first, so that none can take this one along.
 
     Raises
     ------
     NotReadyError
         If one of the three models that every bank has, has no champion yet.
     CorruptError
-        If an artifact is not what was registered.
+        If an artifact is not what was registered, or kills the process that loads it.
     """
     champions = Champions(home)
-    names = (*MODELS, *(name for name in OPTIONAL if champions.stack(name)))
-    versions = {name: champions.champion(name) for name in names}
+    found = champions.in_force()
+    needed = {name: found.get(name) or champions.champion(name) for name in MODELS}
+    versions = needed | {name: found[name] for name in OPTIONAL if name in found}
+    if rehearsed:
+        champions.rehearse(versions.values())
     models = {name: (champions.load(version), version) for name, version in versions.items()}
     return Scorer(models, load_catalogue(home.catalogue))
+
+
+def refuse_misfits(scorer: Scorer, fields: Mapping[str, str]) -> None:
+    """Raise NotReadyError if a model needs a feature that `fields` (name -> dtype) does not have so."""
+    for name, model in scorer.loaded.items():
+        asked = (f for f in model.features if f.name not in _OF_THE_OPTION)
+        wrong = [f.name for f in asked if fields.get(f.name) != f.dtype]
+        if wrong:
+            raise NotReadyError(
+                f"model '{name}': the online features lack {wrong[:5]}, or have them in another type "
+                f"({len(wrong)} in all); cure: run `tenure features materialize`"
+            )

@@ -32,6 +32,9 @@ def length(columns: Columns) -> int:
 
 def take(columns: Columns, rows: Sequence[int]) -> dict[str, list[Any]]:
     """The given rows of every column, in the given order."""
+    if len(rows) == 1:
+        (row,) = rows
+        return {name: [values[row]] for name, values in columns.items()}
     return {name: [values[i] for i in rows] for name, values in columns.items()}
 
 

@@ -1,21 +1,22 @@
 """What the optional champions say: what contacts change, and what a new holding would earn."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.selling.offers import Option
 from features.vocabulary import Catalogue
-from serving.columns import Columns, length
+from serving.columns import Columns
 from serving.deciding.worth import Basis, Effects, prior_effects
 from training.artifact import Model
 from training.uplift.answers import UpliftModel
 
-__all__ = ["OPTIONAL", "learned_effects", "learned_names", "learned_scores"]
+__all__ = ["OPTIONAL", "Known", "learned_effects", "learned_names", "learned_options", "learned_scores"]
 
 Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
 
 OPTIONAL = ("margin", "response", "retention")
 """Champions that a bank may do without."""
@@ -24,7 +25,22 @@ _MODEL_OF = {"cross_sell": "response", "retention": "retention"}
 """Kind of an offer -> the model that knows what it changes; general offers go to who is not modelled."""
 
 
-def learned_names(models: Mapping[str, Model], catalogue: Catalogue) -> list[str]:
+def learned_options(models: Mapping[str, Model], catalogue: Catalogue) -> dict[str, tuple[Option, ...]]:
+    """By model the options whose change it knows: contacts about their product were learned from."""
+    found = {}
+    for name in ("response", "retention"):
+        uplift = UpliftModel(models[name]) if name in models else None
+        found[name] = tuple(
+            o
+            for o in catalogue.options
+            if uplift and _MODEL_OF.get(o.kind) == name and uplift.knows(o.product)
+        )
+    return found
+
+
+def learned_names(
+    models: Mapping[str, Model], catalogue: Catalogue, known: Mapping[str, Sequence[Option]]
+) -> list[str]:
     """The scores that the optional champions add, in a fixed order.
 
     `margin_<product>`: what a new holding earns in a year, in major units; `alone_<offer>` and
@@ -32,23 +48,31 @@ def learned_names(models: Mapping[str, Model], catalogue: Catalogue) -> list[str
     with one, within the model's horizon.
     """
     names = [f"margin_{p}" for p in _margins(models, catalogue)]
-    for name in ("response", "retention"):
-        options = _options(models, catalogue, name)
+    for options in known.values():
         names += [f"alone_{offer}" for offer in dict.fromkeys(o.offer for o in options)]
         names += [f"contacted_{option.name}" for option in options]
     return names
 
 
 def learned_scores(
-    models: Mapping[str, Model], catalogue: Catalogue, columns: Columns
+    models: Mapping[str, Model],
+    catalogue: Catalogue,
+    columns: Columns,
+    known: Mapping[str, Sequence[Option]],
+    margins: Mapping[str, Floats],
 ) -> dict[str, Floats]:
-    """Those scores for n rows, each (n,); the trees take all options of a customer in one call."""
-    found: dict[str, Floats] = {}
-    if products := _margins(models, catalogue):
-        answers = models["margin"].predict(models["margin"].matrix(columns))
-        found |= {f"margin_{p}": answers[p] for p in products}
-    for name in ("response", "retention"):
-        if not (options := _options(models, catalogue, name)):
+    """Those scores for n rows, each (n,); the trees take all options of a customer in one call.
+
+    Parameters
+    ----------
+    known
+        From `learned_options`.
+    margins
+        The answers of the model of margins, as far as there is one.
+    """
+    found = {f"margin_{p}": margins[p] for p in _margins(models, catalogue)}
+    for name, options in known.items():
+        if not options:
             continue
         uplift = UpliftModel(models[name]).options(columns, [(o.product, o.channel) for o in options])
         # Who is left alone is left so by every channel: the first option of an offer answers for all.
@@ -58,63 +82,112 @@ def learned_scores(
     return found
 
 
-def learned_effects(
-    models: Mapping[str, Model], catalogue: Catalogue, columns: Columns, scores: Mapping[str, Floats]
-) -> Effects:
+@dataclass(frozen=True)
+class Known:
+    """What the optional champions know of a catalogue's options; places are those of options.
+
+    margins, learned, tired
+        Options whose stake is a learned margin, whose change is learned, and that a weary customer takes
+        up less; with each the names of the scores that say it, learned ones with those of alone and
+        contacted.
+    accepts
+        P(accepts | contacted) of the learned options, NaN where it is that of taking the product up.
+    alike, weaker
+        What one more contact costs later: the same for all by option, and per unit of what an answer's
+        log-odds are worth.
+    """
+
+    margins: tuple[Places, tuple[str, ...]]
+    learned: tuple[Places, tuple[str, ...], tuple[str, ...]]
+    tired: tuple[Places, tuple[str, ...]]
+    accepts: Floats
+    basis: tuple[Basis, ...]
+    alike: Floats
+    weaker: float
+
+    @classmethod
+    def of(cls, models: Mapping[str, Model], catalogue: Catalogue, names: Collection[str]) -> "Known":
+        """Prepare it; `names` are those of all scores there are."""
+        options = list(enumerate(catalogue.options))
+        sold = [(at, o) for at, o in options if o.kind == "cross_sell"]
+        margins = [(at, o) for at, o in sold if f"margin_{o.product}" in names]
+        tired = [(at, o) for at, o in sold if f"propensity_{o.product}" in names]
+        learned = [(at, o) for at, o in options if f"contacted_{o.name}" in names]
+        agreed = _said(models, "retention", "accepts")
+        prices = _said(models, "response", "fatigue")
+        dearest = max(prices.values(), default=0.0)
+        places = {at for at, _ in learned}
+        return cls(
+            (_places(margins), tuple(f"margin_{o.product}" for _, o in margins)),
+            (
+                _places(learned),
+                tuple(f"alone_{o.offer}" for _, o in learned),
+                tuple(f"contacted_{o.name}" for _, o in learned),
+            ),
+            (_places(tired), tuple(f"propensity_{o.product}" for _, o in tired)),
+            np.array(
+                [
+                    agreed.get(o.channel, catalogue.offers[o.offer].prior.accepts)
+                    if o.kind == "retention"
+                    else np.nan
+                    for _, o in learned
+                ],
+                dtype=np.float64,
+            ),
+            tuple("model" if at in places else "prior" for at, _ in options),
+            np.array([prices.get(o.channel, dearest) for _, o in options], dtype=np.float64),
+            _said(models, "response", "tiring").get("weaker", 0.0),
+        )
+
+
+def learned_effects(known: Known, catalogue: Catalogue, scores: Mapping[str, Floats], rows: int) -> Effects:
     """Effects of every option: learned where a champion knows it, else as the catalogue's priors state.
 
     Parameters
     ----------
-    models
-        The champions by name, with or without the optional ones.
-    columns
-        Features by name, n rows.
     scores
-        Scores of the same customers by name, each (n,), NaN where there is none.
+        Scores of the customers by name, each (rows,), NaN where there is none.
     """
-    effects = prior_effects(scores, catalogue, length(columns))
-    basis: list[Basis] = list(effects.basis)
-    alone, contacted, accepts, stake = (
-        a.copy() for a in (effects.alone, effects.contacted, effects.accepts, effects.stake)
-    )
-    fatigue = effects.fatigue.copy()
-    tired = _said(models, "response", "fatigue")
-    for place, option in enumerate(catalogue.options):
-        fatigue[place] = tired.get(option.channel, max(tired.values(), default=0.0))
-        if option.kind == "cross_sell" and f"margin_{option.product}" in scores:
-            stake[:, place] = scores[f"margin_{option.product}"]
-        if f"contacted_{option.name}" not in scores:
-            continue
-        basis[place] = "model"
-        alone[:, place] = scores[f"alone_{option.offer}"]
-        contacted[:, place] = scores[f"contacted_{option.name}"]
-        if option.kind == "retention":
-            agreed = _said(models, "retention", "accepts")
-            accepts[:, place] = agreed.get(option.channel, catalogue.offers[option.offer].prior.accepts)
-        else:
-            accepts[:, place] = contacted[:, place]
-    return replace(
-        effects,
-        alone=alone,
-        contacted=contacted,
-        accepts=accepts,
-        stake=stake,
-        fatigue=fatigue,
-        basis=tuple(basis),
-    )
+    effects = prior_effects(scores, catalogue, rows)
+    alone, contacted, accepts, stake = effects.alone, effects.contacted, effects.accepts, effects.stake
+    places, names = known.margins
+    if names:
+        stake[:, places] = np.stack([scores[name] for name in names], axis=1)
+    places, left, met = known.learned
+    if met:
+        alone[:, places] = np.stack([scores[name] for name in left], axis=1)
+        contacted[:, places] = np.stack([scores[name] for name in met], axis=1)
+        own = np.isnan(known.accepts)
+        accepts[:, places] = np.where(own, contacted[:, places], known.accepts)
+    return replace(effects, fatigue=_fatigue(known, effects, scores), basis=known.basis)
+
+
+def _fatigue(known: Known, effects: Effects, scores: Mapping[str, Floats]) -> Floats:
+    """What one more contact costs each customer later, (n, options).
+
+    Opting out and complaints cost all alike; weaker answers cost in proportion to what a unit of log-odds
+    is worth with the customer, p (1 - p) x stake of the product for which that is most, of those that the
+    customer may newly take.
+    """
+    places, names = known.tired
+    most = np.zeros(len(effects.alone))
+    if names:
+        p = effects.contacted[:, places]
+        may = np.isfinite(np.stack([scores[name] for name in names], axis=1))
+        # Where nothing is known, there is nothing to weaken.
+        worth = np.where(may, p * (1.0 - p) * effects.stake[:, places], 0.0)
+        most = np.fmax(most, np.fmax.reduce(worth, axis=1))
+    found: Floats = known.alike + known.weaker * most[:, None]
+    return found
+
+
+def _places(options: Sequence[tuple[int, Option]]) -> Places:
+    return np.array([at for at, _ in options], dtype=np.intp)
 
 
 def _margins(models: Mapping[str, Model], catalogue: Catalogue) -> list[str]:
     heads = {head.name for head in models["margin"].heads} if "margin" in models else set()
     return [p.name for p in catalogue.offered if p.name in heads]
-
-
-def _options(models: Mapping[str, Model], catalogue: Catalogue, name: str) -> Sequence[Option]:
-    """The options whose change a model knows, because contacts about their product were learned from."""
-    if name not in models:
-        return ()
-    uplift = UpliftModel(models[name])
-    return [o for o in catalogue.options if _MODEL_OF.get(o.kind) == name and uplift.knows(o.product)]
 
 
 def _said(models: Mapping[str, Model], name: str, what: str) -> Mapping[str, float]:

@@ -2,21 +2,24 @@
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-
-import numpy as np
 
 from features.errors import CorruptError, NotReadyError
 from features.home import Home
 from features.online import OnlineReader, OnlineRows
 from serving.champions import load_scorer
-from serving.columns import take
+from serving.columns import Floats, take
 from serving.explain import Reason
 from serving.scoring import ABSTAIN, DEGRADED, OK, SUPPRESSED, Scorer, Scores
+from serving.steps import Steps, run
 
-__all__ = ["CustomerScores", "Live", "Seen", "load_live"]
+__all__ = ["AT_ONCE", "Answered", "CustomerScores", "Live", "Read", "Seen", "load_live"]
+
+AT_ONCE = 100
+"""Customers who are answered in one step."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +34,25 @@ class CustomerScores:
 
 
 @dataclass(frozen=True)
+class Read:
+    """Features of some customers, each once, read at one moment from one generation.
+
+    rows
+        In the order of the ids; None where the store cannot be read.
+    """
+
+    ids: tuple[str, ...]
+    rows: OnlineRows | None
+    generation: str
+    as_of: datetime
+
+
+@dataclass(frozen=True)
 class Seen:
     """What the online store and the models say about some customers.
 
+    generation, as_of
+        Of the features.
     answers
         By id, of everybody who was asked for.
     known
@@ -43,11 +62,31 @@ class Seen:
         view is stale or missing; "{}" of the others.
     """
 
+    generation: str
+    as_of: datetime
     answers: dict[str, CustomerScores]
     known: tuple[str, ...] = ()
     columns: dict[str, list[Any]] | None = None
     scores: Scores | None = None
     features: tuple[str, ...] = ()
+
+    def of(self, rows: Sequence[int]) -> tuple[dict[str, list[Any]], dict[str, Floats]]:
+        """Columns and scores by name of some of those who are known."""
+        if self.columns is None or self.scores is None:
+            return {}, {}
+        if len(rows) == len(self.known):
+            return self.columns, self.scores.values
+        return take(self.columns, rows), {n: v[rows] for n, v in self.scores.values.items()}
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Scores of some customers in the order asked for, and what they came from."""
+
+    scorer: Scorer
+    generation: str
+    as_of: datetime
+    answers: list[CustomerScores]
 
 
 @dataclass(frozen=True)
@@ -62,6 +101,11 @@ class Live:
     scorer: Scorer
     reader: OnlineReader
     clock: Callable[[], datetime] | None = None
+
+    @property
+    def local(self) -> bool:
+        """Whether the online features are on this machine."""
+        return self.reader.local
 
     @property
     def generation(self) -> str:
@@ -80,34 +124,62 @@ class Live:
         `degraded`, names them (`stale:<view>`, `missing:<view>`) and rests on the others; where that
         leaves the consent unknown, and where the store cannot be read, it is `abstain` without numbers.
         """
-        seen = self.look(customer_ids)
-        answers = seen.answers
-        if with_reasons and seen.columns is not None and seen.scores is not None:
-            because = self._because(seen.columns, seen.scores)
-            found = {seen.known[row]: reasons for row, reasons in because.items()}
-            answers = {i: replace(one, because=found.get(i, ())) for i, one in answers.items()}
-        return [answers[customer_id] for customer_id in customer_ids]
+        return run(self.steps(customer_ids, with_reasons)).answers
+
+    def steps(self, customer_ids: Sequence[str], with_reasons: bool) -> Steps[Answered]:
+        """The same in steps of at most AT_ONCE customers, all read in the first."""
+        read = self.read(customer_ids)
+        answers: dict[str, CustomerScores] = {}
+        for start in range(0, len(read.ids), AT_ONCE):
+            if start:
+                yield None
+            seen = self.judge(read, start, start + AT_ONCE)
+            answers |= self.explained(seen) if with_reasons else seen.answers
+        told = [answers[customer_id] for customer_id in customer_ids]
+        return Answered(self.scorer, read.generation, read.as_of, told)
 
     def look(self, customer_ids: Sequence[str]) -> Seen:
         """Read and score each customer once."""
-        unique = list(dict.fromkeys(customer_ids))
-        try:
-            online = self.reader.read(unique, self.clock() if self.clock else None)
-        except (CorruptError, NotReadyError):
-            return Seen({i: CustomerScores(i, ABSTAIN, ("features_unavailable",), {}) for i in unique})
-        answers = {i: CustomerScores(i, ABSTAIN, ("unknown_customer",), {}) for i in unique}
-        known = [row for row, found in enumerate(online.found) if found]
-        if not known:
-            return Seen(answers)
-        columns = take(online.columns, known)
+        read = self.read(customer_ids)
+        return self.judge(read, 0, len(read.ids))
+
+    def read(self, customer_ids: Sequence[str]) -> Read:
+        """Read the features of each customer once."""
+        unique = tuple(dict.fromkeys(customer_ids))
+        rows: OnlineRows | None = None
+        with suppress(CorruptError, NotReadyError):
+            rows = self.reader.read(unique, self.clock() if self.clock else None)
+        return Read(unique, rows, self.generation, self.as_of)
+
+    def judge(self, read: Read, start: int, stop: int) -> Seen:
+        """Score the customers from one place to before another."""
+        ids, online = read.ids[start:stop], read.rows
+        why = "features_unavailable" if online is None else "unknown_customer"
+        answers = {i: CustomerScores(i, ABSTAIN, (why,), {}) for i in ids}
+        there = online.found[start:stop] if online else []
+        known = [start + nth for nth, yes in enumerate(there) if yes]
+        if online is None or not known:
+            return Seen(read.generation, read.as_of, answers)
+        columns = online.columns if len(known) == len(online.found) else take(online.columns, known)
         scores = self.scorer.score(columns)
+        table = scores.table.tolist()
         for row, source in enumerate(known):
-            one = _doubted(_one(unique[source], scores, row), online, source)
-            answers[one.customer_id] = one
+            values = {name: v for name, v in zip(scores.names, table[row], strict=True) if v == v}
+            one = CustomerScores(read.ids[source], scores.status[row], scores.reasons[row], values)
+            answers[one.customer_id] = _doubted(one, online, source)
         features = tuple(
-            _features(columns, row, online, source, self.as_of) for row, source in enumerate(known)
+            _features(columns, row, online, source, read.as_of) for row, source in enumerate(known)
         )
-        return Seen(answers, tuple(unique[source] for source in known), columns, scores, features)
+        found = tuple(read.ids[source] for source in known)
+        return Seen(read.generation, read.as_of, answers, found, columns, scores, features)
+
+    def explained(self, seen: Seen) -> dict[str, CustomerScores]:
+        """The answers by id, with reasons for churn."""
+        if seen.columns is None or seen.scores is None:
+            return seen.answers
+        because = self._because(seen.columns, seen.scores)
+        found = {seen.known[row]: reasons for row, reasons in because.items()}
+        return {i: replace(one, because=found.get(i, ())) for i, one in seen.answers.items()}
 
     def _because(self, columns: dict[str, list[Any]], scores: Scores) -> dict[int, tuple[Reason, ...]]:
         """Reasons for churn by row, of the rows that have a score: no model touches another."""
@@ -115,7 +187,13 @@ class Live:
         return dict(zip(rows, self.scorer.because(take(columns, rows), "churn", "churn"), strict=True))
 
 
-def load_live(home: Home, clock: Callable[[], datetime] | None = None, online: str = "") -> Live:
+def load_live(
+    home: Home,
+    clock: Callable[[], datetime] | None = None,
+    online: str = "",
+    *,
+    rehearsed: bool = False,
+) -> Live:
     """Load champions and online features, and answer once, so that no customer waits for that.
 
     Parameters
@@ -124,6 +202,8 @@ def load_live(home: Home, clock: Callable[[], datetime] | None = None, online: s
         See `Live`.
     online
         Where the online features are: empty for the home's own file, or the URL of a Redis.
+    rehearsed
+        See `load_scorer`: for who must outlive a model that was written badly.
 
     Raises
     ------
@@ -132,14 +212,9 @@ def load_live(home: Home, clock: Callable[[], datetime] | None = None, online: s
     CorruptError
         If an artifact is not what was registered, or the online features cannot be read.
     """
-    live = Live(load_scorer(home), OnlineReader(home, online), clock)
+    live = Live(load_scorer(home, rehearsed=rehearsed), OnlineReader(home, online), clock)
     live.answer(["warm-up"], with_reasons=True)
     return live
-
-
-def _one(customer_id: str, scores: Scores, row: int) -> CustomerScores:
-    values = {name: float(v[row]) for name, v in scores.values.items() if not np.isnan(v[row])}
-    return CustomerScores(customer_id, scores.status[row], scores.reasons[row], values)
 
 
 def _doubted(one: CustomerScores, online: OnlineRows, row: int) -> CustomerScores:

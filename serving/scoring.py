@@ -2,18 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
+from features.eligibility import Eligible
+from features.selling.expressions import Facts
+from features.selling.offers import Option
 from features.vocabulary import Catalogue
 from serving.columns import Columns, Floats, length, numbers, take
 from serving.explain import Audience, Reason, explain
-from serving.learned import learned_names, learned_scores
-from serving.policy import Mask, may_have
+from serving.learned import Known, learned_names, learned_options, learned_scores
+from serving.policy import Mask
 from training.artifact import Model
-from training.contract import unseen as unseen_by
+from training.contract import unseen, watched
+from training.ensemble import Ensemble
 from training.survival import survival
 from training.versions.champions import ModelVersion
 from training.worth.horizons import Horizon, horizons_of, project
@@ -31,17 +36,23 @@ class Scores:
     status, reasons
         Per row: ok, degraded (a feature is as training never saw it), suppressed (no consent to
         profiling) or abstain (a score that cannot be), and why.
-    values
-        Arrays of shape (n,), NaN where there is no number: `churn` (probability); `value_expected`,
-        `value_p10`, `value_p90` and `value_<part>` (major units of the reporting currency), and
-        `value_<months>m_expected` and `value_<months>m_<part>` of each longer horizon that the model has;
-        `propensity_<product>` (probability; eligible non-holders only); and what the optional champions
-        add (`serving.learned.learned_names`).
+    names, table
+        Of the scores, and their numbers, (n, names), NaN where there is none: `churn` (probability);
+        `value_expected`, `value_p10`, `value_p90` and `value_<part>` (major units of the reporting
+        currency), and `value_<months>m_expected` and `value_<months>m_<part>` of each longer horizon that
+        the model has; `propensity_<product>` (probability; eligible non-holders only); and what the
+        optional champions add (`serving.learned.learned_names`).
     """
 
     status: list[str]
     reasons: list[tuple[str, ...]]
-    values: dict[str, Floats]
+    names: tuple[str, ...]
+    table: Floats
+
+    @cached_property
+    def values(self) -> dict[str, Floats]:
+        """The columns of the table by name, each (n,)."""
+        return dict(zip(self.names, self.table.T, strict=True))
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,7 @@ class Scorer:
     models: Mapping[str, tuple[Model, ModelVersion]]
     catalogue: Catalogue
 
-    @property
+    @cached_property
     def versions(self) -> dict[str, str]:
         """Model name -> 'churn/7 sha256:<first twelve digits>'."""
         return {
@@ -59,32 +70,37 @@ class Scorer:
             for name, (_, version) in self.models.items()
         }
 
-    @property
+    @cached_property
     def products(self) -> tuple[str, ...]:
         """The products that the propensity model answers for and the catalogue offers."""
         heads = {head.name for head in self.model("propensity").heads}
         return tuple(p.name for p in self.catalogue.offered if p.name in heads)
 
-    @property
+    @cached_property
     def pooled(self) -> tuple[str, ...]:
         """Those of the products that share one model, because too few have taken them."""
         basis = {head.name: head.basis for head in self.model("propensity").heads}
         return tuple(name for name in self.products if basis[name] == "pooled")
 
-    @property
+    @cached_property
     def parts(self) -> tuple[str, ...]:
         """The parts that the expected value is the sum of."""
         return tuple(head.name for head in self.model("value").heads if head.kind == "amount")
 
-    @property
+    @cached_property
     def horizons(self) -> tuple[Horizon, ...]:
         """The longer horizons of value, also those that history is too short for."""
         return horizons_of(self.model("value"))
 
-    @property
+    @cached_property
     def loaded(self) -> dict[str, Model]:
         """The champions by name."""
         return {name: model for name, (model, _) in self.models.items()}
+
+    @cached_property
+    def known(self) -> Known:
+        """What the optional champions know of the options."""
+        return Known.of(self.loaded, self.catalogue, self._names)
 
     def model(self, name: str) -> Model:
         """The champion of one family."""
@@ -105,16 +121,20 @@ class Scorer:
         consenting = np.flatnonzero(numbers(columns, "consent_profiling") == 1) if n else np.empty(0, int)
         status = [SUPPRESSED] * n
         reasons: list[tuple[str, ...]] = [("no_profiling_consent",)] * n
-        found, unseen = self._numbers(take(columns, consenting.tolist())) if len(consenting) else ({}, [])
-        impossible = _impossible(found, len(consenting))
-        for row, bad, news in zip(consenting.tolist(), impossible, unseen, strict=True):
-            status[row] = ABSTAIN if bad else DEGRADED if news else OK
-            reasons[row] = (*(f"impossible_score:{name}" for name in bad), *news)
-        values = {name: np.full(n, np.nan) for name in self._names()}
-        sound = np.array([not bad for bad in impossible], dtype=bool)
-        for name, (scores, asked) in found.items():
-            values[name][consenting] = np.where(sound & asked, scores, np.nan)
-        return Scores(status, reasons, values)
+        table = np.full((n, len(self._names)), np.nan)
+        if len(consenting):
+            found, asked, news = self._numbers(take(columns, consenting.tolist()))
+            low, high = self._bounds
+            impossible: Mask = asked & ~((found >= low) & (found <= high))
+            sound = np.asarray(~impossible.any(axis=1))
+            table[consenting] = np.where(asked & sound[:, None], found, np.nan)
+            for row, fine, wrong, unknown in zip(
+                consenting.tolist(), sound.tolist(), impossible, news, strict=True
+            ):
+                status[row] = (DEGRADED if unknown else OK) if fine else ABSTAIN
+                bad = () if fine else [self._names[place] for place in np.flatnonzero(wrong).tolist()]
+                reasons[row] = (*(f"impossible_score:{name}" for name in bad), *unknown)
+        return Scores(status, reasons, self._names, table)
 
     def survival(self, probability: float) -> list[float]:
         """P(still here) at the end of each month of the churn horizon; empty where no month is known."""
@@ -127,48 +147,67 @@ class Scorer:
         """Reasons in words behind one head's score, for each row."""
         return explain(self.model(model), head, columns, top, audience)
 
-    def _names(self) -> list[str]:
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
         value = [f"value_{name}" for name in ("expected", "p10", "p90", *self.parts)]
-        for horizon in self._projected():
+        for horizon in self._projected:
             value += [f"value_{horizon.months}m_{name}" for name in ("expected", *self.parts)]
         names = ["churn", *value, *(f"propensity_{p}" for p in self.products)]
-        return [*names, *learned_names(self.loaded, self.catalogue)]
+        return (*names, *learned_names(self.loaded, self.catalogue, self._options))
 
-    def _projected(self) -> list[Horizon]:
-        return [horizon for horizon in self.horizons if not horizon.missing]
+    @cached_property
+    def _ensemble(self) -> Ensemble:
+        """All models of the customer alone; those of contacts answer for each option."""
+        return Ensemble({name: m for name, m in self.loaded.items() if name in (*MODELS, "margin")})
 
-    def _numbers(self, columns: Columns) -> tuple[dict[str, tuple[Floats, Mask]], list[tuple[str, ...]]]:
-        """Name -> (scores, whether each row is asked for), both of shape (n,); by row what is unseen."""
-        answers, news = {}, []
-        for name in MODELS:
-            matrix = self.model(name).matrix(columns)
-            answers[name] = self.model(name).predict(matrix)
-            news.append(unseen_by(self.model(name).features, columns, matrix))
-        unseen = [tuple(dict.fromkeys(chain(*row))) for row in zip(*news, strict=True)]
-        everyone = np.ones(length(columns), dtype=bool)
-        value = answers["value"]
+    @cached_property
+    def _projected(self) -> tuple[Horizon, ...]:
+        return tuple(horizon for horizon in self.horizons if not horizon.missing)
+
+    @cached_property
+    def _options(self) -> Mapping[str, tuple[Option, ...]]:
+        return learned_options(self.loaded, self.catalogue)
+
+    @cached_property
+    def _eligible(self) -> Eligible:
+        return Eligible([self.catalogue.products[name] for name in self.products])
+
+    @cached_property
+    def _watched(self) -> dict[str, NDArray[np.intp]]:
+        return {name: watched(self.model(name).features) for name in MODELS}
+
+    @cached_property
+    def _bounds(self) -> tuple[Floats, Floats]:
+        """The least and the most that each score can be, infinities excluded."""
+        money = np.array([name.startswith(("value_", "margin_")) for name in self._names])
+        most = np.finfo(np.float64).max
+        return np.where(money, -most, 0.0), np.where(money, most, 1.0)
+
+    def _numbers(self, columns: Columns) -> tuple[Floats, Mask, list[tuple[str, ...]]]:
+        """Scores (n, names), whether each is asked for, and by row what is unseen."""
+        coded = self._ensemble.matrix(columns)
+        answers = self._ensemble.predict(coded)
+        news = [
+            unseen(
+                self.model(name).features, columns, self._ensemble.part(name, coded), self._watched[name]
+            )
+            for name in MODELS
+        ]
+        found = {"churn": answers["churn"]["churn"], **self._value(answers["value"])}
+        found |= {f"propensity_{name}": answers["propensity"][name] for name in self.products}
+        margins = answers.get("margin", {})
+        found |= learned_scores(self.loaded, self.catalogue, columns, self._options, margins)
+        asked = np.ones((length(columns), len(self._names)), dtype=bool)
+        first = self._names.index(f"propensity_{self.products[0]}") if self.products else 0
+        asked[:, first : first + len(self.products)] = self._eligible.among(Facts(columns))
+        table = np.column_stack([found[name] for name in self._names])
+        return table, asked, [tuple(dict.fromkeys(chain(*row))) for row in zip(*news, strict=True)]
+
+    def _value(self, answers: Mapping[str, Floats]) -> dict[str, Floats]:
         # One part after the other: a sum over an axis may add in another order for one row than for many.
-        parts = {part: value[part] for part in self.parts}
-        value["expected"] = reduce(np.add, parts.values())
-        for horizon in self._projected():
+        parts = {part: answers[part] for part in self.parts}
+        value = {**answers, "expected": reduce(np.add, parts.values())}
+        for horizon in self._projected:
             carried = project(parts, horizon)
             value |= {f"{horizon.months}m_{name}": amounts for name, amounts in carried.items()}
-        found = {"churn": (answers["churn"]["churn"], everyone)}
-        found |= {f"value_{name}": (scores, everyone) for name, scores in value.items()}
-        for name in self.products:
-            asked = may_have(columns, self.catalogue.products[name])
-            found[f"propensity_{name}"] = (answers["propensity"][name], asked)
-        learned = learned_scores(self.loaded, self.catalogue, columns)
-        return found | {name: (scores, everyone) for name, scores in learned.items()}, unseen
-
-
-def _impossible(found: Mapping[str, tuple[Floats, Mask]], n: int) -> list[list[str]]:
-    """For each row the names of the scores that cannot be."""
-    bad: list[list[str]] = [[] for _ in range(n)]
-    for name, (scores, asked) in found.items():
-        wrong = ~np.isfinite(scores)
-        if not name.startswith(("value_", "margin_")):
-            wrong |= (scores < 0.0) | (scores > 1.0)
-        for row in np.flatnonzero(wrong & asked):
-            bad[row].append(name)
-    return bad
+        return {f"value_{name}": amounts for name, amounts in value.items()}

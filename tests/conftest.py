@@ -4,8 +4,9 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import settings
 
+from features.database.address import Address, Where
 from features.errors import RefusedError
 from features.home import Home
 from features.settings import quiet_environment
 from serving.cli.main import main
+from tests.postgres import Server, postgres_server
 
 quiet_environment()  # before any test imports a library that reads it
+os.environ["TENURE_ACCESS"] = "off"  # servers that tests start need no key; the tests of access set it
 
 # No test is a matter of time.
 settings.register_profile("tenure", deadline=None)
@@ -68,6 +72,37 @@ def _make_bank(home: Path) -> None:
     run_verb(home, "train", "all")
     run_verb(home, "models", "promote", "all")
     run_verb(home, "score", "--all")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A real PostgreSQL; make a database of your own in it."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_server_log(postgres: Server) -> Callable[[], Where]:
+    """Places for decision logs on a server, each of its own."""
+    url, number = postgres.new_database("logs"), count()
+    return lambda: Address(postgres.new_schema(url, f"log{next(number)}"))
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def new_log(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], Where]:
+    """Places for decision logs, each of its own: what holds in a file holds on a server."""
+    if request.param == "sqlite":
+        return lambda: tmp_path_factory.mktemp("log") / "decisions.db"
+    # Made anew whenever the parameter changes, so the server's part is a fixture of its own.
+    return request.getfixturevalue("new_server_log")
+
+
+@pytest.fixture
+def where(new_log: Callable[[], Where]) -> Where:
+    """A place for a decision log, where nothing is recorded yet."""
+    return new_log()
 
 
 @pytest.fixture

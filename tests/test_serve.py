@@ -1,6 +1,7 @@
 """The real server, started as the README says, on the small bank."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -15,14 +16,22 @@ import pandas as pd
 import pytest
 
 from features.home import Home
+from serving.access.keys import add_key, revoke_key
+from serving.access.table import TABLE
 from serving.batch import read_scores
 from serving.champions import load_scorer
+from serving.cli.clock import now
 
 READY_WITHIN_S = 120
 
 
 @pytest.fixture(scope="module")
-def server(bank: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def key(bank: Home) -> str:
+    return add_key(bank, "crm", "test", 1, now())[1]
+
+
+@pytest.fixture(scope="module")
+def server(bank: Home, key: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -30,7 +39,13 @@ def server(bank: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     command = [tenure, "serve", "--home", str(bank.path), "--port", str(port)]
     log = tmp_path_factory.mktemp("serve") / "log"
     with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            env={**os.environ, "TENURE_ACCESS": "keys"},
+        )
     address = f"http://127.0.0.1:{port}"
     try:
         _wait_until_ready(address, process, log)
@@ -51,17 +66,21 @@ def _wait_until_ready(address: str, process: subprocess.Popen[bytes], log: Path)
     pytest.fail(f"not ready: {log.read_text()[-2000:]}")
 
 
-def _ask(server: str, *customer_ids: str) -> Any:
+def _ask(server: str, key: str, *customer_ids: str) -> Any:
     body = {"customer_ids": list(customer_ids), "reasons": True}
-    answer = httpx.post(f"{server}/v1/scores", json=body, timeout=30)
+    answer = httpx.post(f"{server}/v1/scores", json=body, headers=_with(key), timeout=30)
     assert answer.status_code == 200, answer.text
     return json.loads(answer.text)
 
 
-def test_the_service_answers_with_the_batchs_numbers_to_the_bit(server: str, bank: Home) -> None:
+def _with(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def test_the_service_answers_with_the_batchs_numbers_to_the_bit(server: str, key: str, bank: Home) -> None:
     _, frame = read_scores(bank, load_scorer(bank))
     scored = frame[frame["status"] == "ok"].head(100).set_index("customer_id")
-    answer = _ask(server, *scored.index)
+    answer = _ask(server, key, *scored.index)
     assert [r["customer_id"] for r in answer["results"]] == scored.index.tolist()
     for result in answer["results"]:
         row = scored.loc[result["customer_id"]]
@@ -79,18 +98,35 @@ def test_the_service_answers_with_the_batchs_numbers_to_the_bit(server: str, ban
     assert {"churn", "value", "propensity"} <= set(answer["models"])
 
 
-def test_unknown_and_unwilling_customers_get_no_score(server: str, bank: Home) -> None:
+def test_unknown_and_unwilling_customers_get_no_score(server: str, key: str, bank: Home) -> None:
     _, frame = read_scores(bank, load_scorer(bank))
     unwilling = frame.loc[frame["status"] == "suppressed", "customer_id"].iloc[0]
-    unknown, suppressed = _ask(server, "nobody", unwilling)["results"]
+    unknown, suppressed = _ask(server, key, "nobody", unwilling)["results"]
     assert (unknown["status"], unknown["reasons"]) == ("abstain", ["unknown_customer"])
     assert suppressed["status"] == "suppressed"
     for result in (unknown, suppressed):
         assert not any(result.get(part) for part in ("churn", "value", "propensity"))
 
 
-def test_bad_input_is_a_problem_without_its_values(server: str) -> None:
-    answer = httpx.post(f"{server}/v1/scores", json={"customer_ids": ["secret-id", 7]}, timeout=30)
+def test_bad_input_is_a_problem_without_its_values(server: str, key: str) -> None:
+    body = {"customer_ids": ["secret-id", 7]}
+    answer = httpx.post(f"{server}/v1/scores", json=body, headers=_with(key), timeout=30)
     assert answer.status_code == 422
     assert answer.headers["content-type"].startswith("application/problem+json")
     assert "secret-id" not in answer.text
+
+
+def test_without_a_key_the_running_service_tells_its_description_and_its_state_only(server: str) -> None:
+    of_the_host = [("GET", f"/{name}") for name in ("schema.json", "docs.json", "static_content/index.css")]
+    for method, path in (*TABLE, *of_the_host, ("GET", "/v1/anything")):
+        answer = httpx.request(method, f"{server}{path}", timeout=30)
+        public = path in ("/", "/docs", "/openapi.json", "/healthz", "/readyz")
+        assert answer.status_code in ((200, 307) if public else (401,)), path
+
+
+def test_a_key_that_is_revoked_is_refused_at_once(server: str, bank: Home) -> None:
+    made, key = add_key(bank, "analyst", "test", 1, now())
+    assert httpx.get(f"{server}/v1/models", headers=_with(key), timeout=30).status_code == 200
+    assert httpx.post(f"{server}/v1/offers", headers=_with(key), json={}, timeout=30).status_code == 403
+    revoke_key(bank, made.id, now())
+    assert httpx.get(f"{server}/v1/models", headers=_with(key), timeout=30).status_code == 401

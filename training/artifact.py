@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from features.errors import CorruptError, InputError
+from training.coding import Coder
 from training.contract import Feature
+from training.forest import Forest, pack, together
 from training.versions.sealed import json_bytes, read_sealed, write_sealed
 
 __all__ = ["Basis", "Feature", "Head", "HeadKind", "Matrix", "Model", "load_model", "save_model"]
@@ -50,16 +53,21 @@ class Head:
         return f"heads/{self.name}.txt" if self.basis == "own" else "pooled.txt"
 
     def raw(self, matrix: Matrix) -> Matrix:
-        """Raw score of each row, shape (n,); one thread, so a row answers as in any batch."""
-        raw: Matrix = self.booster.predict(matrix, raw_score=True, num_threads=1)
-        return raw
+        """Raw score of each row, shape (n,), as LightGBM's to the bit; a row answers as in any batch."""
+        return pack(self.booster).raw(matrix)[:, 0]
 
     def calibrated(self, raw: Matrix) -> Matrix:
         """Raw scores (n,) as probabilities in [0, 1], or as amounts in the reporting currency."""
+        steep, level = self.line
+        answer = steep * raw + level
+        return expit(answer) if self.kind == "probability" else answer
+
+    @property
+    def line(self) -> tuple[float, float]:
+        """Factor and shift of a raw score: of its log-odds, or in the reporting currency."""
         if self.kind == "probability":
-            answer: Matrix = expit(self.calibration["slope"] * raw + self.calibration["intercept"])
-            return answer
-        return self.calibration.get("scale", 1.0) * raw + self.calibration["shift"]
+            return self.calibration["slope"], self.calibration["intercept"]
+        return self.calibration.get("scale", 1.0), self.calibration["shift"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,18 @@ class Model:
     features: tuple[Feature, ...]
     heads: tuple[Head, ...]
     training: Mapping[str, Any]
+
+    @cached_property
+    def files(self) -> dict[str, int]:
+        """The file of every booster -> its output of `forest`; pooled heads have one in common."""
+        return {file: place for place, file in enumerate(dict.fromkeys(h.file for h in self.heads))}
+
+    @cached_property
+    def forest(self) -> Forest:
+        """All boosters of the model, packed: one output for each of `files`."""
+        boosters = {h.file: h.booster for h in self.heads}
+        everything = range(len(self.features))
+        return together([(pack(b), everything) for b in boosters.values()], len(self.features))
 
     def head(self, name: str) -> Head:
         """The head of that name; InputError if the model has none."""
@@ -92,15 +112,7 @@ class Model:
         InputError
             If a feature's column is missing, is of another length or does not hold numbers.
         """
-        missing = [f.name for f in self.features if f.name not in columns]
-        if missing:
-            raise InputError(
-                f"model '{self.name}': no column {missing[:5]}; cure: build the features with this version"
-            )
-        values = [feature.codes(columns[feature.name]) for feature in self.features]
-        if len({len(v) for v in values}) > 1:
-            raise InputError(f"model '{self.name}': columns differ in length")
-        return np.column_stack(values) if values else np.empty((0, 0))
+        return self._coder.matrix(columns)
 
     def predict(self, matrix: Matrix) -> dict[str, Matrix]:
         """Calibrated answers of every head, each of shape (n,), from a matrix in contract order.
@@ -109,8 +121,14 @@ class Model:
         unit. p10 never lies above p90: where the two trees cross they change places.
         """
         self._fits(matrix)
-        raw = {head.file: head.raw(matrix) for head in {h.file: h for h in self.heads}.values()}
-        answers = {head.name: head.calibrated(raw[head.file]) for head in self.heads}
+        return self.calibrated(self.forest.raw(matrix))
+
+    def calibrated(self, raw: Matrix) -> dict[str, Matrix]:
+        """The answers of `predict` from raw scores of `forest`, shape (n, outputs)."""
+        steep, level, places, odds = self._lines
+        table = steep * raw[:, places] + level
+        table[:, odds] = expit(table[:, odds])
+        answers = {head.name: table[:, place] for place, head in enumerate(self.heads)}
         if "p10" in answers and "p90" in answers:
             low, high = answers["p10"], answers["p90"]
             answers["p10"], answers["p90"] = np.minimum(low, high), np.maximum(low, high)
@@ -123,8 +141,18 @@ class Model:
         the bias is dropped, so a row sums to its raw score less the head's average.
         """
         self._fits(matrix)
-        both: Matrix = self.head(head).booster.predict(matrix, pred_contrib=True, num_threads=1)
-        return both[:, :-1]
+        return self.forest.contributions(matrix, self.files[self.head(head).file])
+
+    @cached_property
+    def _coder(self) -> Coder:
+        return Coder(f"model '{self.name}'", self.features)
+
+    @cached_property
+    def _lines(self) -> tuple[Matrix, Matrix, NDArray[np.intp], NDArray[np.bool_]]:
+        """Of every head: factor, shift, output of `forest`, and whether it is a probability."""
+        steep, level = np.array([head.line for head in self.heads], dtype=np.float64).reshape(-1, 2).T
+        places = np.array([self.files[head.file] for head in self.heads], dtype=np.intp)
+        return steep, level, places, np.array([h.kind == "probability" for h in self.heads], dtype=bool)
 
     def _fits(self, matrix: Matrix) -> None:
         if matrix.ndim != 2 or matrix.shape[1] != len(self.features):

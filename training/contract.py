@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from features.errors import InputError
 
-__all__ = ["Feature", "unseen"]
+__all__ = ["Feature", "unseen", "watched"]
 
 Matrix = NDArray[np.float64]
 
@@ -55,8 +55,17 @@ class Feature:
             raise InputError(f"feature '{self.name}': not a number; cure: rebuild the features") from None
 
 
+def watched(features: Sequence[Feature]) -> NDArray[np.intp]:
+    """Places of the features that may be as training never saw them: words, and what had no gaps."""
+    places = [place for place, f in enumerate(features) if f.levels is not None or not f.gaps]
+    return np.array(places, dtype=np.intp)
+
+
 def unseen(
-    features: Sequence[Feature], columns: Mapping[str, Sequence[Any]], matrix: Matrix
+    features: Sequence[Feature],
+    columns: Mapping[str, Sequence[Any]],
+    matrix: Matrix,
+    places: NDArray[np.intp],
 ) -> list[tuple[str, ...]]:
     """For each row what training never saw: `unseen_missing:<feature>`, `unseen_category:<feature>`.
 
@@ -64,14 +73,14 @@ def unseen(
     ----------
     matrix
         The columns as the features code them, shape (n, n_features).
+    places
+        From `watched`.
     """
     found: list[list[str]] = [[] for _ in range(len(matrix))]
-    for place, feature in enumerate(features):
-        if feature.gaps and feature.levels is None:
-            continue
-        for row in np.flatnonzero(np.isnan(matrix[:, place])).tolist():
-            if columns[feature.name][row] not in (None, ""):
-                found[row].append(f"unseen_category:{feature.name}")
-            elif not feature.gaps:
-                found[row].append(f"unseen_missing:{feature.name}")
+    for row, nth in np.argwhere(np.isnan(matrix[:, places])).tolist():
+        feature = features[places[nth]]
+        if columns[feature.name][row] not in (None, ""):
+            found[row].append(f"unseen_category:{feature.name}")
+        elif not feature.gaps:
+            found[row].append(f"unseen_missing:{feature.name}")
     return [tuple(names) for names in found]

@@ -10,18 +10,19 @@ import shutil
 import sqlite3
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from features.database.address import Where
 from features.errors import InputError, NotReadyError, RefusedError
 from features.home import Home, write_whole
 from training.artifact import Model
 from training.facts import AGAINST, nested
 from training.versions.bundle import FACTS, Bundle
 from training.versions.champions import Champions, ModelVersion, locked
-from training.versions.probe import probe
+from training.versions.probe import made, probe, uri_of
 from training.versions.sealed import read_sealed
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Registry:
 
     def logged(self, bundle_sha256: str) -> ModelVersion | None:
         """The version that a bundle has become, if it was logged."""
-        if not self._home.mlflow_db.is_file() or not re.fullmatch("[0-9a-f]{64}", bundle_sha256):
+        if not made(self._home.mlflow_db) or not re.fullmatch("[0-9a-f]{64}", bundle_sha256):
             return None
         with self._reached() as client:
             found = _found(client, f"tags.bundle='{bundle_sha256}'")
@@ -84,7 +85,7 @@ class Registry:
 
     def versions(self, name: str) -> tuple[ModelVersion, ...]:
         """Every registered version of a model, oldest first."""
-        if not self._home.mlflow_db.is_file():
+        if not made(self._home.mlflow_db):
             return ()
         with self._reached() as client:
             found = _found(client, f"name='{name}'")
@@ -193,14 +194,13 @@ class Registry:
 
     def _client(self) -> Any:
         """MLflow on this home's database, which is made whole: half a migration never opens again."""
-        path = self._home.mlflow_db.resolve()
-        if not path.is_file():
+        where = self._home.mlflow_db
+        if not made(where):
             with locked(self._home, "init"):
-                if not path.is_file():
-                    with write_whole(path) as part:
-                        _make_database(part)
-        probe(path)
-        return _connect(path)
+                if not made(where):
+                    _make_database(where, self._home.artifacts)
+        probe(where)
+        return _connect(uri_of(where))
 
 
 def _found(client: Any, where: str) -> list[Any]:
@@ -212,18 +212,17 @@ def _version(found: Any, aliases: tuple[str, ...] = ()) -> ModelVersion:
     return ModelVersion(found.name, int(found.version), found.run_id, found.tags["sha256"], aliases)
 
 
-def _connect(path: Path) -> Any:
+def _connect(uri: str) -> Any:
     _store()
     # Imported here, because who only loads a champion needs the ledger and not a second of import.
     from mlflow import MlflowClient
 
-    uri = f"sqlite:///{path}"
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
-def _make_database(path: Path) -> None:
-    store = _store()(f"sqlite:///{path}", path.parent.as_uri())
-    store.engine.dispose()
+def _make_database(where: Where, artifacts: Path) -> None:
+    with write_whole(where) if isinstance(where, Path) else nullcontext(where) as place:
+        _store()(uri_of(place), artifacts.resolve().as_uri()).engine.dispose()
 
 
 def _store() -> Any:

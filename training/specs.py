@@ -113,11 +113,15 @@ MARGIN = ModelSpec(
 _CONTACT_PARAMS = {**_PARAMS, "num_iterations": 100, "learning_rate": 0.1}
 
 _EFFECT = (
-    *("age_years", "tenure_days", "income_month", "balance_mean_3m", "products_open", "digital_share_180d"),
-    *("complaints_open", "complaints_180d", "rating_last"),
-    *("contacts_30d", "contacts_90d", "accepted_365d", "refusals_180d", "refusals_365d"),
+    *("age_years", "tenure_days", "products_open", "digital_share_180d"),
+    *("complaints_open", "complaints_180d", "rating_mean_730d"),
+    *("contacts_30d", "contacts_90d", "accepted_365d", "refusals_365d"),
 )
-"""Who they are, how content, and how often they were approached and what they said."""
+"""Who they are, how content, and how often they were approached and what they said.
+
+What marketing knows to move answers to contacts: age and habit, discontent, and being asked too often.
+Income and balances are not among them: they say whether the customer wants the product, contacted or not.
+"""
 
 RESPONSE = ModelSpec(
     "response", "uptake", horizon_days=90, gap_days=0, params=_CONTACT_PARAMS, effect=_EFFECT

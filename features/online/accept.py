@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ibis.backends.duckdb import Backend
+import duckdb
 
 from features.history.contract import BY_NAME, Column
 from features.history.rules import reference_rules, row_rules
@@ -70,24 +70,28 @@ def _value(column: Column, value: Any) -> Any:
 
 
 def broken_rules(
-    backend: Backend, events: Sequence[Event], catalogue: Catalogue, latest: datetime
+    connection: duckdb.DuckDBPyConnection, events: Sequence[Event], catalogue: Catalogue, latest: datetime
 ) -> dict[str, str]:
     """Event id -> the first rule of the contract that it breaks; others are not named.
 
-    `backend` is from `history_around`, before any event was added.
+    `connection` is that of the history around them, before any event was added.
     """
-    run = backend.con.execute
+    run = connection.execute
     others = run("SELECT DISTINCT currency FROM all_rates ORDER BY 1").fetchall()
     currencies = (catalogue.currency, *(code for (code,) in others if code != catalogue.currency))
     broken: dict[str, str] = {}
     for name in PUSHED:
+        rows = [event.row for event in events if event.source == name]
+        if not rows:
+            continue
         table = BY_NAME[name]
-        backend.con.register("events", as_rows(table, [e.row for e in events if e.source == name]))
-        for rule in (
-            *row_rules(table, catalogue, currencies, latest),
-            *reference_rules(table, catalogue),
-        ):
-            found = run(f"SELECT {table.id[0]} FROM events source WHERE {rule.broken}").fetchall()
-            for (id_,) in found:
-                broken.setdefault(id_, f"{rule.name}:{rule.column}")
+        rules = (*row_rules(table, catalogue, currencies, latest), *reference_rules(table, catalogue))
+        cases = " ".join(f"WHEN {rule.broken} THEN {nth}" for nth, rule in enumerate(rules))
+        connection.register("events", as_rows(table, rows))
+        found = run(
+            f"SELECT {table.id[0]}, CASE {cases} END AS nth FROM events source ORDER BY 2"
+        ).fetchall()
+        for id_, nth in found:
+            if nth is not None:
+                broken.setdefault(id_, f"{rules[nth].name}:{rules[nth].column}")
     return broken

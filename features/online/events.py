@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from features.errors import FullError
 from features.home import Home
 from features.online.sqlite_rows import marks
 
@@ -30,13 +31,25 @@ class Event:
     customer_id: str
     row: dict[str, Any]
 
+    @property
+    def as_stored(self) -> dict[str, Any]:
+        """The row as it comes back from the store, moments as text."""
+        stored: dict[str, Any] = json.loads(self.body)
+        return stored
+
+    @property
+    def body(self) -> str:
+        """The row as text."""
+        return json.dumps(self.row, default=_iso)
+
 
 class Events:
     """The events of one home; rows are added, and removed when history holds them or they are erased."""
 
     def __init__(self, home: Home) -> None:
         home.path.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(home.events_db, timeout=60)
+        self._path = home.events_db
+        self._connection = sqlite3.connect(self._path, timeout=60)
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.executescript(_TABLES)
@@ -46,8 +59,22 @@ class Events:
         self._connection.close()
 
     def add(self, events: Sequence[Event]) -> None:
-        """Store events durably; one whose id is there already changes nothing."""
-        rows = [(e.source, e.id, e.customer_id, json.dumps(e.row, default=_iso)) for e in events]
+        """Store events durably, all or none; one whose id is there already changes nothing.
+
+        Raises
+        ------
+        FullError
+            If there is no room for them.
+        """
+        try:
+            self._insert(events)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                raise
+            raise FullError(f"{self._path}: no room, no event was stored; cure: make room") from error
+
+    def _insert(self, events: Sequence[Event]) -> None:
+        rows = [(e.source, e.id, e.customer_id, e.body) for e in events]
         with self._connection as connection:
             connection.executemany(
                 "INSERT OR IGNORE INTO event (source, id, customer_id, body) VALUES (?, ?, ?, ?)", rows
@@ -61,16 +88,19 @@ class Events:
         found = self._connection.execute(f"{query} ORDER BY seq", bound).fetchall()
         return [(seq, Event(source, id_, who, json.loads(body))) for seq, source, id_, who, body in found]
 
-    def has(self, event: Event) -> bool:
-        """Whether that id was stored before."""
-        query = "SELECT 1 FROM event WHERE source = ? AND id = ?"
-        return self._connection.execute(query, (event.source, event.id)).fetchone() is not None
+    def row(self, event: Event) -> dict[str, Any] | None:
+        """What was stored before under that id, or None."""
+        query = "SELECT body FROM event WHERE source = ? AND id = ?"
+        found = self._connection.execute(query, (event.source, event.id)).fetchone()
+        return None if found is None else json.loads(found[0])
 
-    def unapplied(self, customer_ids: Sequence[str]) -> set[str]:
-        """Of some customers, those with events that are stored but did not reach the online rows."""
-        query = f"SELECT customer_id FROM event WHERE customer_id IN ({marks(len(customer_ids))}) "
-        rows = self._connection.execute(query + "AND seq NOT IN (SELECT seq FROM applied)", customer_ids)
-        return {who for (who,) in rows}
+    def unapplied(self, customer_ids: Sequence[str] | None = None) -> set[str]:
+        """Of some customers, or of all, those with events that are stored but not in the online rows."""
+        bound = tuple(customer_ids or ())
+        query = "SELECT customer_id FROM event WHERE seq NOT IN (SELECT seq FROM applied)"
+        if customer_ids is not None:
+            query += f" AND customer_id IN ({marks(len(bound))})"
+        return {who for (who,) in self._connection.execute(query, bound)}
 
     def mark_applied(self, numbers: Iterable[int]) -> None:
         """Note that events reached the online rows."""

@@ -43,6 +43,11 @@ class OnlineReader:
     url
         Empty for the home's own file, or that of a Redis, such as 'redis://host:6379/0'.
 
+    Attributes
+    ----------
+    local
+        Whether the features are on this machine.
+
     Raises
     ------
     NotReadyError
@@ -52,7 +57,7 @@ class OnlineReader:
     """
 
     def __init__(self, home: Home, url: str = "") -> None:
-        self._source = _source(home, url)
+        self._source, self.local = _source(home, url), not url
         self._online = self._source.current()
 
     @property
@@ -64,6 +69,11 @@ class OnlineReader:
     def as_of(self) -> datetime:
         """When the features of that generation were taken."""
         return self._online.as_of
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Name -> dtype (int64, float64, string) of every field of that generation."""
+        return dict(field for view in self._online.views for field in view.fields)
 
     def read(self, customer_ids: Sequence[str], now: datetime | None = None) -> OnlineRows:
         """Read every field for some customers; an id may repeat.

@@ -128,9 +128,7 @@ class Facts:
     def is_word(self, name: str, among: tuple[str, ...]) -> _Truth:
         """Whether each text is one of `among`, and whether it is another one; neither where missing."""
         if name not in self._words:
-            values = np.asarray(self._column(name), dtype=object)
-            codes, found = pd.factorize(values)
-            self._words[name] = codes, np.asarray(found, dtype=object)
+            self._words[name] = _coded(self._column(name))
         codes, found = self._words[name]
         # One more place, for the code -1 of what is missing.
         inside = np.array([*(word in among for word in found), False])
@@ -141,6 +139,16 @@ class Facts:
         if name not in self._columns:
             raise InputError(f"features: column '{name}' is missing; cure: run `tenure features build`")
         return self._columns[name]
+
+
+def _coded(values: Any) -> tuple[npt.NDArray[np.intp], npt.NDArray[Any]]:
+    """Each value's place among the distinct ones, -1 where it is missing; and those."""
+    if len(values) == 1:  # as the general way answers, without what that costs before the first row
+        (value,) = values
+        missing = value is None or value != value
+        return np.array([-1 if missing else 0]), np.array([] if missing else [value], dtype=object)
+    codes, found = pd.factorize(np.asarray(values, dtype=object))
+    return codes, np.asarray(found, dtype=object)
 
 
 @dataclass(frozen=True)

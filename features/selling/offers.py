@@ -63,6 +63,8 @@ class Offer:
         The personal price that it grants, if any.
     channels
         Those by which it may be made, in the order of the catalogue.
+    say
+        What to tell the customer, in the words of whoever talks; the label where nothing is written.
     eligible, applicable, suitable
         Who may have it beyond the product's own bounds; whom it makes sense for; whom it does not harm.
     """
@@ -75,6 +77,7 @@ class Offer:
     terms: PriceTerms | None
     channels: tuple[str, ...]
     prior: Prior
+    say: str = ""
     eligible: Expression = EVERYBODY
     applicable: Expression = EVERYBODY
     suitable: Expression = EVERYBODY

@@ -44,7 +44,7 @@ def read_offer(where: str, name: str, row: object, sells: Catalogue, terms: Mapp
     ConfigError
         Naming key, cause and cure; also where its rules contradict each other.
     """
-    known = ("incentive", "terms", "channels", "prior", *_RULES)
+    known = ("say", "incentive", "terms", "channels", "prior", *_RULES)
     entry = Entry.of(where, row, known=known, needed=("label", "product", "kind"))
     kind = next(k for k in KINDS if k == entry.word("kind", among=KINDS))
     named = entry.words("channels", sells.channels, sells.channels, "a channel of the catalogue")
@@ -53,6 +53,7 @@ def read_offer(where: str, name: str, row: object, sells: Catalogue, terms: Mapp
     offer = Offer(
         name=name,
         label=entry.word("label"),
+        say=entry.word("say", entry.word("label")),
         product=entry.word("product", among=sells.products),
         kind=kind,
         incentive=entry.number("incentive", 0.0),

@@ -9,16 +9,24 @@ from fastapi import FastAPI, Header, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from serving.access.describe import describe_access
+from serving.access.guard import Access, Guard
 from serving.api.body import StrictRoute
-from serving.api.deciding import offers_answer, outcomes_answer
+from serving.api.deciding import offers_text, outcomes_answer
 from serving.api.decisions import OffersAnswer, OffersRequest, OutcomesAnswer, OutcomesRequest
 from serving.api.desk import Desk
 from serving.api.docs import docs_page
 from serving.api.edge import Edge
+from serving.api.events import add_events
+from serving.api.intake import Intake
+from serving.api.limits import Threshold
 from serving.api.problems import Problem, install
+from serving.api.profile import add_profile
 from serving.api.render import models_answer, scores_answer
 from serving.api.retries import Retries
 from serving.api.schemas import ModelsAnswer, ScoresAnswer, ScoresRequest
+from serving.api.watch import Watch, add_metrics, teller
+from serving.metrics import Metrics
 
 __all__ = ["create_app"]
 
@@ -26,18 +34,49 @@ _PROBLEM: dict[str, Any] = {
     "description": "RFC 9457 problem details; never a customer's value",
     "content": {"application/problem+json": {}},
 }
-_ERRORS: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 413, 415, 422, 503), _PROBLEM)
+_ERRORS: dict[int | str, dict[str, Any]] = dict.fromkeys((400, 408, 413, 415, 422, 503), _PROBLEM)
+
+_ASKED = ("/v1/scores", "/v1/offers", "/v1/profile", "/v1/outcomes")
+"""What the desk answers."""
 
 
-def create_app(desk: Desk, now: Callable[[], datetime]) -> Edge:
-    """The app over a desk; `now` dates the ids of requests."""
+def create_app(
+    desk: Desk,
+    now: Callable[[], datetime],
+    access: Callable[[], Access] | None = None,
+    intake: Intake | None = None,
+    metrics: Metrics | None = None,
+    ready: Callable[[], bool] | None = None,
+) -> Edge:
+    """The app over a desk.
+
+    Parameters
+    ----------
+    now
+        Dates the ids of requests.
+    access
+        Says who may ask; None: unguarded.
+    intake
+        Takes events; None: without that route.
+    metrics
+        Counts; None: begins anew.
+    ready
+        Whether all that an answer needs is there; None: whether the desk has an adviser.
+    """
     app = FastAPI(title="Tenure", version=version("tenure"), docs_url=None, redoc_url=None)
     app.router.route_class = StrictRoute
     install(app)
     _add_scoring(app, desk)
     _add_deciding(app, desk)
-    _add_probes(app, desk)
-    return Edge(app, now)
+    add_profile(app, desk, _ERRORS | {409: _PROBLEM})
+    if intake is not None:
+        add_events(app, intake, _ERRORS | {507: _PROBLEM})
+    metrics = metrics or Metrics()
+    add_metrics(app, metrics)
+    _add_probes(app, ready or desk.ready)
+    describe_access(app)
+    guarded = app if access is None else Guard(app, access)
+    return Edge(Watch(Threshold(guarded, desk.room, _ASKED), metrics), now)
 
 
 def _add_scoring(app: FastAPI, desk: Desk) -> None:
@@ -45,12 +84,10 @@ def _add_scoring(app: FastAPI, desk: Desk) -> None:
     async def scores(request: Request, asked: ScoresRequest) -> Response:
         """Churn with reasons, value with its parts, and propensity for each product."""
         request_id = request.state.request_id
-        answer = await desk.ask(
-            lambda adviser: scores_answer(
-                adviser.live, request_id, adviser.live.answer(asked.customer_ids, asked.reasons)
-            )
-        )
-        return Response(answer.model_dump_json(), media_type="application/json")
+        scored = await desk.answer(lambda adviser: adviser.live.steps(asked.customer_ids, asked.reasons))
+        teller(request)(scored.answers, scored.scorer.versions)
+        text = scores_answer(request_id, scored).model_dump_json()
+        return Response(text, media_type="application/json")
 
     @app.get("/v1/models", response_model=ModelsAnswer, responses={503: _PROBLEM})
     async def models(request: Request) -> Response:
@@ -75,11 +112,11 @@ def _add_deciding(app: FastAPI, desk: Desk) -> None:
         the same answer.
         """
         request_id = request.state.request_id
-        text = await desk.ask(
+        text = await desk.answer(
             lambda adviser: retries.once(
                 idempotency_key,
-                asked.model_dump_json(),
-                lambda: offers_answer(adviser, request_id, asked, idempotency_key).model_dump_json(),
+                asked.model_dump_json,
+                lambda: offers_text(adviser, request_id, asked, teller(request), idempotency_key),
             )
         )
         return Response(text, media_type="application/json")
@@ -92,7 +129,7 @@ def _add_deciding(app: FastAPI, desk: Desk) -> None:
         return Response(answer.model_dump_json(), media_type="application/json")
 
 
-def _add_probes(app: FastAPI, desk: Desk) -> None:
+def _add_probes(app: FastAPI, ready: Callable[[], bool]) -> None:
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
         """The process is alive."""
@@ -100,9 +137,9 @@ def _add_probes(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/readyz", responses={503: _PROBLEM})
     async def readyz() -> dict[str, str]:
-        """Champions and features are loaded."""
-        if not await run_in_threadpool(desk.ready):
-            raise Problem(503, "champions or online features are not loaded yet")
+        """Champions and features are loaded, and decisions can be kept."""
+        if not await run_in_threadpool(ready):
+            raise Problem(503, "champions or features are not loaded, or decisions cannot be kept")
         return {"status": "ready"}
 
     @app.get("/docs", include_in_schema=False)

@@ -1,5 +1,6 @@
 """Read a request's body strictly: its type, its size, and JSON without traps."""
 
+import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -8,12 +9,20 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from serving.api.problems import Problem, from_error
 
 __all__ = ["MAX_BYTES", "StrictRoute", "parse_strictly"]
 
 MAX_BYTES = 1_000_000
+
+_DEADLINE_S = 5.0
+"""In which a body has to be there: who sends it byte by byte holds nobody up, but a connection."""
+
+_CLOSE = {"Connection": "close"}
+_LONG = 4_000
+"""Bytes of a question that takes so long that it is worth asking whether anybody still waits."""
 
 
 class StrictRoute(APIRoute):
@@ -25,7 +34,12 @@ class StrictRoute(APIRoute):
 
         async def strict(request: Request) -> Response:
             try:
-                return await handle(await _checked(request) if request.method == "POST" else request)
+                if request.method != "POST":
+                    return await handle(request)
+                checked = await _checked(request)
+                asked = handle(checked)
+                long = len(await checked.body()) > _LONG
+                return await (_while_connected(request, asked) if long else asked)
             except (Problem, RequestValidationError, HTTPException):
                 raise
             except Exception as error:
@@ -38,6 +52,8 @@ class StrictRoute(APIRoute):
 async def _checked(request: Request) -> Request:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Problem(415, "send the header Content-Type: application/json")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Problem(415, "send the body as it is, without Content-Encoding")
     parsed = Request(request.scope, request.receive)
     # Starlette's own cache of body and JSON: who asks the request again gets what was checked.
     parsed._body = await _read(request)
@@ -60,14 +76,34 @@ def parse_strictly(body: bytes) -> Any:
 
 
 async def _read(request: Request) -> bytes:
-    """The body, however it is sent; it is dropped as soon as it is too large."""
+    """The body, however it is sent; it is dropped as soon as it is too large, or too slow."""
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BYTES:
-            raise Problem(413, f"the body is larger than {MAX_BYTES} bytes")
-        chunks.append(chunk)
+    try:
+        async with asyncio.timeout(_DEADLINE_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > MAX_BYTES:
+                    raise Problem(413, f"the body is larger than {MAX_BYTES} bytes")
+                chunks.append(chunk)
+    except TimeoutError:
+        raise Problem(408, "the body did not come in time; try again", headers=_CLOSE) from None
+    except ClientDisconnect:
+        raise Problem(408, "the body did not come", headers=_CLOSE) from None
     return b"".join(chunks)
+
+
+async def _while_connected(request: Request, answer: Coroutine[Any, Any, Response]) -> Response:
+    """The answer; given up as soon as nobody waits for it."""
+    working, gone = asyncio.ensure_future(answer), asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise Problem(408, "nobody waits for the answer", headers=_CLOSE)
+    finally:
+        for task in (working, gone):
+            task.cancel()
+        await asyncio.gather(working, gone, return_exceptions=True)
 
 
 def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

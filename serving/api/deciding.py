@@ -14,36 +14,40 @@ from serving.api.decisions import (
 )
 from serving.api.retries import name_of
 from serving.api.schemas import Because
+from serving.api.watch import Tell
 from serving.deciding.adviser import Adviser, Answer
 from serving.deciding.suggestions import Suggestion
 from serving.lists.sources import iso
 from serving.log.outcomes import Outcome, record_outcomes
+from serving.steps import Steps
 
-__all__ = ["offers_answer", "outcomes_answer"]
+__all__ = ["offers_result", "offers_text", "outcomes_answer"]
 
 
-def offers_answer(
-    adviser: Adviser, request_id: str, asked: OffersRequest, key: str | None = None
-) -> OffersAnswer:
+def offers_text(
+    adviser: Adviser, request_id: str, asked: OffersRequest, tell: Tell, key: str | None = None
+) -> Steps[str]:
     """Decide for everybody who was asked for; `key` names the decisions where it is given."""
-    live, catalogue = adviser.live, adviser.live.scorer.catalogue
-    answers = adviser.answer(
+    advice = yield from adviser.steps(
         asked.customer_ids,
         name=name_of(key, request_id),
         limit=asked.limit,
         with_reasons=asked.reasons,
     )
-    return OffersAnswer(
+    scorer = adviser.live.scorer
+    tell(advice.answers, scorer.versions)
+    answer = OffersAnswer(
         request_id=request_id,
-        as_of=iso(live.as_of),
-        feature_generation=live.generation,
-        models=live.scorer.versions,
-        catalogue=catalogue.version,
+        as_of=iso(advice.as_of),
+        feature_generation=advice.generation,
+        models=scorer.versions,
+        catalogue=scorer.catalogue.version,
         policy=adviser.policy.version,
-        plan=next((a.decision.prices for a in answers if a.decision), ""),
-        currency=catalogue.currency,
-        results=[_result(one, catalogue) for one in answers],
+        plan=next((a.decision.prices for a in advice.answers if a.decision), ""),
+        currency=scorer.catalogue.currency,
+        results=[offers_result(one, scorer.catalogue) for one in advice.answers],
     )
+    return answer.model_dump_json()
 
 
 def outcomes_answer(adviser: Adviser, request_id: str, told: OutcomesRequest) -> OutcomesAnswer:
@@ -54,7 +58,8 @@ def outcomes_answer(adviser: Adviser, request_id: str, told: OutcomesRequest) ->
     return OutcomesAnswer(request_id=request_id, results=results)
 
 
-def _result(one: Answer, catalogue: Catalogue) -> OffersResult:
+def offers_result(one: Answer, catalogue: Catalogue) -> OffersResult:
+    """What was decided for one customer, as the API answers it."""
     made = one.decision
     return OffersResult(
         customer_id=one.customer_id,

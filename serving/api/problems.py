@@ -1,7 +1,7 @@
 """Errors as RFC 9457 problem details; they never repeat what was sent."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -11,35 +11,47 @@ from starlette.responses import JSONResponse
 
 from features.errors import TenureError
 
-__all__ = ["Problem", "from_error", "install"]
+__all__ = ["Problem", "answer", "from_error", "install"]
 
 _LOG = logging.getLogger("tenure.api")
 _TITLES = {
     400: "Not valid JSON",
+    401: "Who is asking?",
+    403: "Not for this role",
     404: "No such address",
     405: "Method not allowed",
+    408: "The request came too slowly",
     409: "Decided otherwise before",
     413: "Request too large",
     415: "Content type must be application/json",
     422: "Request breaks its contract",
+    429: "Too many requests",
     500: "Internal error",
     503: "Not available now",
+    507: "No room to keep it",
 }
 
 
 class Problem(Exception):
-    """A refusal with its status; `detail` must not hold a customer's value."""
+    """A refusal with its status and headers; `detail` must not hold a customer's value."""
 
-    def __init__(self, status: int, detail: str, errors: Sequence[dict[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: Sequence[dict[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status, self.detail, self.errors = status, detail, list(errors)
+        self.headers = dict(headers or {})
 
 
 def install(app: FastAPI) -> None:
     """Answer every error of the app as application/problem+json."""
 
     async def on_problem(request: Request, error: Exception) -> JSONResponse:
-        return _answer(request, _as_problem(error))
+        return answer(request, _as_problem(error))
 
     for kind in (Problem, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, on_problem)
@@ -69,10 +81,13 @@ def _place(error: Any) -> dict[str, str]:
     where = [str(part) for part in error["loc"] if part != "body"]
     if error["type"] == "extra_forbidden":
         return {"where": ".".join(where[:-1]) or "body", "what": "a field that the schema does not know"}
+    if error["type"] == "union_tag_invalid":  # its message repeats what was sent
+        return {"where": ".".join(where) or "body", "what": f"kind: one of {error['ctx']['expected_tags']}"}
     return {"where": ".".join(where) or "body", "what": str(error["msg"])}
 
 
-def _answer(request: Request, problem: Problem) -> JSONResponse:
+def answer(request: Request, problem: Problem) -> JSONResponse:
+    """A refusal as application/problem+json."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": _TITLES.get(problem.status, "Refused"),
@@ -82,5 +97,5 @@ def _answer(request: Request, problem: Problem) -> JSONResponse:
     }
     if problem.errors:
         body["errors"] = problem.errors
-    headers = {"Retry-After": "1"} if problem.status == 503 else None
+    headers = {**({"Retry-After": "1"} if problem.status in (503, 507) else {}), **problem.headers}
     return JSONResponse(body, problem.status, headers, media_type="application/problem+json")

@@ -1,6 +1,6 @@
 """Scores as the API answers them."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 
 from serving.api.schemas import (
     Because,
@@ -13,7 +13,7 @@ from serving.api.schemas import (
     ScoresAnswer,
     Value,
 )
-from serving.live import CustomerScores, Live
+from serving.live import Answered, CustomerScores, Live
 from serving.scoring import Scorer
 
 __all__ = ["models_answer", "scores_answer"]
@@ -21,14 +21,14 @@ __all__ = ["models_answer", "scores_answer"]
 _DAYS_A_MONTH = 30
 
 
-def scores_answer(live: Live, request_id: str, scores: list[CustomerScores]) -> ScoresAnswer:
+def scores_answer(request_id: str, scored: Answered) -> ScoresAnswer:
     """The answer of POST /v1/scores."""
     return ScoresAnswer(
         request_id=request_id,
-        as_of=_iso(live),
-        feature_generation=live.generation,
-        models=live.scorer.versions,
-        results=[_result(live.scorer, one) for one in scores],
+        as_of=_iso(scored.as_of),
+        feature_generation=scored.generation,
+        models=scored.scorer.versions,
+        results=[_result(scored.scorer, one) for one in scored.answers],
     )
 
 
@@ -48,7 +48,7 @@ def models_answer(live: Live, request_id: str) -> ModelsAnswer:
         for name, (model, version) in live.scorer.models.items()
     ]
     return ModelsAnswer(
-        request_id=request_id, as_of=_iso(live), feature_generation=live.generation, models=models
+        request_id=request_id, as_of=_iso(live.as_of), feature_generation=live.generation, models=models
     )
 
 
@@ -118,5 +118,5 @@ def _longer(scorer: Scorer, one: CustomerScores, months: int, missing: str) -> H
     )
 
 
-def _iso(live: Live) -> str:
-    return f"{live.as_of.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+def _iso(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from features.errors import InputError
-from features.home import Home, recover
+from features.home import Home, home_of, recover
 from features.settings import Settings, read_settings
 
 __all__ = ["Shell", "midnight", "on_home", "table_text", "who"]
@@ -35,7 +35,7 @@ class Shell:
     @property
     def home(self) -> Home:
         """The bank that the verb works on."""
-        return Home(self.settings.home)
+        return home_of(self.settings)
 
     def tell(self, line: str) -> None:
         """One line of progress."""

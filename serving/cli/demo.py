@@ -94,7 +94,10 @@ What the list earned in {_MONTHS_AFTER} months
 
 The whole loop took {seconds:.0f} s. Try next:
   tenure score --id {somebody} --home {home}
+  tenure features build --home {home}    # the bank has lived on
+  tenure features materialize --home {home} && tenure score --all --home {home}
   tenure lists pull --product loan --size 500 --out loans.csv --home {home}
   tenure serve --home {home}
-  curl -s http://127.0.0.1:3000/v1/scores -H 'Content-Type: application/json' \\
+  curl -s http://127.0.0.1:3000/v1/scores -H "Authorization: Bearer $TENURE_KEY" \\
+    -H 'Content-Type: application/json' \\
     -d '{body}'"""

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from features.history.end import day_after_history
 from features.home import only_writer, write_whole
 from serving.cli.console import Shell, midnight, on_home, table_text
-from serving.cli.history import day_after_history
 
 if TYPE_CHECKING:
     from features.snapshots import Build

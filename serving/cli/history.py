@@ -2,7 +2,7 @@
 
 import tempfile
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from features.errors import InputError
-from features.home import Home, only_writer, read_json
+from features.home import only_writer
 from serving.cli.clock import now
 from serving.cli.console import Shell, midnight, on_home, table_text
 
 if TYPE_CHECKING:
     from features.history.load import ImportSummary
 
-__all__ = ["END", "check", "day_after_history", "import_", "import_summary", "simulate", "simulate_bank"]
+__all__ = ["END", "check", "import_", "import_summary", "simulate", "simulate_bank"]
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -216,16 +216,3 @@ def _import(
 
 def _limit(shell: Shell, given: float | None) -> float:
     return shell.settings.max_quarantined if given is None else given
-
-
-def day_after_history(home: Home) -> datetime:
-    """The midnight after the last booking: the latest moment at which features are complete.
-
-    Raises
-    ------
-    NotReadyError
-        If nothing was imported yet.
-    """
-    manifest = read_json(home.history / "manifest.json", cure="run `tenure simulate` or `tenure import`")
-    last = datetime.fromisoformat(manifest["tables"]["transactions"]["last"])
-    return last.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)

@@ -132,12 +132,11 @@ def plan_text(made: "MadePlan") -> str:
     """What a plan does, uses and costs, for the console."""
     m = made.manifest
     uses = [
-        (u.row, u.unit, f"{u.limit:,.2f}", f"{u.plan:,.2f}", f"{u.experiment:,.2f}", f"{u.price:,.2f}")
+        (u.row, u.unit, *(f"{x:,.2f}" for x in (u.limit, u.plan, u.experiment, u.before, u.price)))
         for u in m.uses
     ]
-    limits = (
-        f"{table_text(('limit', 'unit', 'most', 'plan', 'experiment', 'price'), uses)}\n" if uses else ""
-    )
+    columns = ("limit", "unit", "most", "plan", "experiment", "before", "price")
+    limits = f"{table_text(columns, uses)}\n" if uses else ""
     said = "".join(f"{sentence}\n" for sentence in m.words)
     return (
         f"{rows_text(made.rows[:5])}\n{limits}{said}"

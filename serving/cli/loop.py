@@ -12,7 +12,7 @@ from serving.cli.history import import_summary
 from serving.log.decisions import latest_campaign, read_decisions
 
 if TYPE_CHECKING:
-    from serving.log.outcomes import OutcomeSummary
+    from serving.log.outcome_file import OutcomeSummary
 
 __all__ = ["advance", "live_on"]
 
@@ -41,7 +41,7 @@ def live_on(shell: Shell, list_id: str, months: int) -> "OutcomeSummary":
     import pandas as pd
 
     from features.simulate import advance as advance_bank
-    from serving.log.outcomes import import_outcomes
+    from serving.log.outcome_file import import_outcomes
 
     home = shell.home
     if not home.truth.is_dir():

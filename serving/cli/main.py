@@ -10,6 +10,7 @@ from features.settings import quiet_environment
 from serving.cli.demo import demo
 from serving.cli.features import features
 from serving.cli.history import check, import_, simulate
+from serving.cli.keys import keys
 from serving.cli.labels import labels
 from serving.cli.lists import lists
 from serving.cli.loop import advance
@@ -55,6 +56,7 @@ for _verb in (
     score,
     lists,
     outcomes,
+    keys,
     serve,
 ):
     main.add_command(_verb)

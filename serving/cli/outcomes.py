@@ -29,7 +29,7 @@ def import_(shell: Shell, source: Path) -> None:
     """Add outcomes from a CSV file: outcome_id, decision_id, customer_id, at, kind, known_at."""
     from dataclasses import asdict
 
-    from serving.log.outcomes import import_outcomes
+    from serving.log.outcome_file import import_outcomes
 
     log, limit = shell.home.decisions_db, shell.settings.max_quarantined
     summary = import_outcomes(source, log, shell.tell, max_quarantined=limit)

@@ -8,6 +8,7 @@ import click
 
 from features.errors import InputError
 from serving.cli.console import Shell, on_home
+from serving.cli.keys import first_key
 
 __all__ = ["score", "score_everybody", "serve"]
 
@@ -31,26 +32,40 @@ def score(shell: Shell, everybody: bool, ids: tuple[str, ...]) -> None:
     from serving.api.render import scores_answer
     from serving.cli.clock import now
     from serving.live import load_live
+    from serving.steps import run
 
     clock = None if shell.home.simulated else now
     live = load_live(shell.home, clock, shell.settings.online)
-    answer = scores_answer(live, new_id(now()), live.answer(ids, with_reasons=True))
+    answer = scores_answer(new_id(now()), run(live.steps(ids, with_reasons=True)))
     shell.result(answer.model_dump(), answer.model_dump_json(indent=2))
 
 
 @click.command()
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--host", default="127.0.0.1", show_default=True)
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 256),
+    help="Processes; one a core at most.",
+)
 @on_home
-def serve(shell: Shell, port: int, host: str) -> None:
+def serve(shell: Shell, port: int, host: str, workers: int) -> None:
     """Answer over HTTP until stopped: POST /v1/scores, documentation at /docs."""
+    key = first_key(shell, host)
+    made = f"The first key of this bank, shown only now:\n  export TENURE_KEY={key}\n" if key else ""
     shell.result(
-        {"url": f"http://{host}:{port}", "home": str(shell.home.path)},
-        f"Tenure on http://{host}:{port}, documentation at /docs; stop it with Ctrl-C",
+        {"url": f"http://{host}:{port}", "home": str(shell.home.path), **({"key": key} if key else {})},
+        f"{made}Tenure on http://{host}:{port}, documentation at /docs; stop it with Ctrl-C",
     )
     sys.stdout.flush()
     # `env` hands the home over; the server takes this process's place, so signals reach it.
-    command = ["/usr/bin/env", f"TENURE_HOME={shell.home.path}", sys.executable, "-m", "bentoml", "serve"]
+    settings = (
+        f"TENURE_HOME={shell.home.path}",
+        f"BENTOML_CONFIG_OPTIONS=services.tenure.workers={workers}",
+    )
+    command = ["/usr/bin/env", *settings, sys.executable, "-m", "bentoml", "serve"]
     os.execv(command[0], [*command, SERVICE, "--host", host, "--port", str(port)])  # noqa: S606
 
 

@@ -1,35 +1,38 @@
 """Offers for customers who wait: decided as in lists and plans, logged, and only then told."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from features.home import Home
 from features.selling.expressions import SCORES
-from serving.columns import take, words
-from serving.deciding.decide import Decided, decide, weigh
+from serving.columns import words
+from serving.deciding.decide import decide, weigh
 from serving.deciding.effects import effects_of
 from serving.deciding.pacing import Pacer, Priced
+from serving.deciding.room import live_within
+from serving.deciding.standing import Standing
 from serving.deciding.suggestions import Suggestion, explained, nothing_because, suggest
-from serving.deciding.worth import Effects
 from serving.lists.sources import iso
-from serving.live import Live, Seen
+from serving.live import AT_ONCE, Live, Seen
 from serving.log.decisions import Decision, record_decisions
-from serving.log.records import Occasion, records
+from serving.log.records import Occasion, records, window_of
 from serving.policy import Policy, policy_of
 from serving.scoring import ABSTAIN, DEGRADED, OK
+from serving.steps import Steps, run
 
-__all__ = ["LIVE", "Adviser", "Answer", "adviser_of"]
+__all__ = ["LIVE", "Advice", "Adviser", "Answer", "adviser_of"]
 
 LIVE = "live"
 """The campaign of all live decisions, and their kind."""
 
-_AT_ONCE = 100
-"""Customers decided at the same prices: within one long question too, prices follow the spending."""
+Append = Callable[[Sequence[Decision]], "Future[int]"]
 
 
 @dataclass(frozen=True)
@@ -56,18 +59,47 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Adviser:
-    """Decides for customers who wait; held for the service's life.
+class Advice:
+    """Answers in the order asked for, and the features that they came from, `seen` once a customer."""
 
+    generation: str
+    as_of: datetime
+    answers: list[Answer]
+    seen: tuple[Seen, ...] = ()
+
+
+class _Question(NamedTuple):
+    """What the answers of one question have in common; `now` is None where time stands still."""
+
+    name: str
+    limit: int
+    with_reasons: bool
+    now: datetime | None
+
+
+@dataclass(frozen=True)
+class Adviser:
+    """Decides for customers who wait; held for as long as its models are in force.
+
+    prices
+        What options cost now.
     salt
         The secret behind the draws of arms and exploration.
+    append
+        Appends decisions to the log; what it gives is done when they are on disk.
     """
 
     live: Live
     home: Home
     policy: Policy
-    pacer: Pacer
+    prices: Standing
     salt: str
+    append: Append
+
+    @property
+    def local(self) -> bool:
+        """Whether neither features nor the log are on another machine, which may keep one waiting."""
+        return self.live.local and isinstance(self.home.decisions_db, Path)
 
     def answer(
         self, customer_ids: Sequence[str], *, name: str, limit: int = 1, with_reasons: bool = False
@@ -91,83 +123,93 @@ class Adviser:
         CorruptError
             If the last plan's file is not a plan's.
         """
-        unique, found = list(dict.fromkeys(customer_ids)), {}
-        for start in range(0, len(unique), _AT_ONCE):
-            seen = self.live.look(unique[start : start + _AT_ONCE])
-            found.update({i: Answer(i, one.status, one.reasons) for i, one in seen.answers.items()})
-            for one in self._decided(seen, name, limit, with_reasons):
-                found[one.customer_id] = one
-        return [found[customer_id] for customer_id in customer_ids]
+        steps = self.steps(customer_ids, name=name, limit=limit, with_reasons=with_reasons)
+        return run(steps).answers
 
-    def _decided(self, seen: Seen, name: str, limit: int, with_reasons: bool) -> list[Answer]:
-        rows = [row for row, i in enumerate(seen.known) if seen.answers[i].status != ABSTAIN]
-        if not rows or seen.columns is None or seen.scores is None:
-            return []
+    def steps(
+        self, customer_ids: Sequence[str], *, name: str, limit: int, with_reasons: bool
+    ) -> Steps[Advice]:
+        """The same in steps of few customers, all read in the first; each waits for what it wrote.
+
+        Within one question too, prices follow the spending.
+        """
+        read, found, looked = self.live.read(customer_ids), dict[str, Answer](), list[Seen]()
+        asked = _Question(name, limit, with_reasons, self.live.clock() if self.live.clock else None)
+        start = 0
+        while start < len(read.ids):
+            if start:
+                yield None
+            priced, most = self.prices.take(asked.now, min(AT_ONCE, len(read.ids) - start))
+            looked.append(seen := self.live.judge(read, start, start + most))
+            found |= {i: Answer(i, one.status, one.reasons) for i, one in seen.answers.items()}
+            rows = [row for row, i in enumerate(seen.known) if seen.answers[i].status != ABSTAIN]
+            if rows:
+                answers = yield from self._decided(seen, rows, priced, asked)
+                found |= {one.customer_id: one for one in answers}
+            start += most
+        return Advice(read.generation, read.as_of, [found[i] for i in customer_ids], tuple(looked))
+
+    def _decided(
+        self, seen: Seen, rows: list[int], priced: Priced, asked: _Question
+    ) -> Steps[list[Answer]]:
         ids, scorer = [seen.known[row] for row in rows], self.live.scorer
-        scores = {score: values[rows] for score, values in seen.scores.values.items()}
-        columns: dict[str, Any] = take(seen.columns, rows)
+        columns, scores = seen.of(rows)
         effects = effects_of(scorer, columns, scores)
         rules = columns | {score: scores[score] for score in SCORES}
         weighed = weigh(rules, effects, scorer.catalogue, self.policy)
-        now = self.live.clock() if self.live.clock else None
-        priced = self.pacer.priced(now)
         prices = priced.of(words(columns, "manager_id"))
-        decided = decide(
-            ids,
-            weighed,
-            np.where(priced.closed, np.inf, prices),
-            self.policy,
-            salt=self.salt,
-            occasion=iso(self.live.as_of),
+        salt, occasion = self.salt, iso(seen.as_of)
+        closed = np.where(priced.closed, np.inf, prices)
+        decided = decide(ids, weighed, closed, self.policy, salt=salt, occasion=occasion)
+        decided = live_within(
+            decided, ids, priced.closed, priced.kept, self.policy, salt=salt, occasion=occasion
         )
-        weighing = (decided, effects, scores["value_expected"])
-        made = self._records(seen, rows, weighing, priced, name)
-        record_decisions(self.home.decisions_db, made)
-        suggestions = [
-            suggest(row, decided, effects, prices, scorer.catalogue, limit) for row in range(len(ids))
-        ]
-        if with_reasons:
-            suggestions = explained(suggestions, scorer, columns)
-        return [
-            _told(seen, decision, suggestions[row], nothing_because(row, decided, self.policy), priced)
-            for row, decision in enumerate(made)
-        ]
-
-    def _records(
-        self,
-        seen: Seen,
-        rows: list[int],
-        weighing: tuple[Decided, Effects, NDArray[np.float64]],
-        priced: Priced,
-        name: str,
-    ) -> list[Decision]:
-        decided, effects, worth = weighing
-        live, now = self.live, self.live.clock() if self.live.clock else self.live.as_of
-        ids = [seen.known[row] for row in rows]
-        occasion = Occasion(
-            campaign=LIVE,
-            kind=LIVE,
-            models=live.scorer.versions,
-            feature_generation=live.generation,
-            prices=priced.plan_id,
-            as_of=iso(live.as_of),
-            decided_at=iso(now),
-        )
-        return records(
-            occasion,
-            [f"{name}:{customer_id}" for customer_id in ids],
+        made = records(
+            self._occasion(seen, priced, asked.now),
+            [f"{asked.name}:{customer_id}" for customer_id in ids],
             ids,
             decided,
             effects,
-            worth,
-            live.scorer.catalogue,
+            scores["value_expected"],
+            scorer.catalogue,
             self.policy,
             [seen.features[row] for row in rows],
         )
+        logged = self.append(made)
+        # While the disk is busy.
+        suggestions = [
+            suggest(row, decided, effects, prices, scorer.catalogue, asked.limit) for row in range(len(ids))
+        ]
+        if asked.with_reasons:
+            suggestions = explained(suggestions, scorer, columns)
+        nothing = [nothing_because(row, decided, self.policy) for row in range(len(ids))]
+        yield logged
+        logged.result()
+        return [
+            _told(seen, decision, suggestions[row], nothing[row], priced)
+            for row, decision in enumerate(made)
+        ]
+
+    def _occasion(self, seen: Seen, priced: Priced, now: datetime | None) -> Occasion:
+        return Occasion(
+            campaign=LIVE,
+            kind=LIVE,
+            models=self.live.scorer.versions,
+            feature_generation=seen.generation,
+            prices=priced.plan_id,
+            as_of=iso(seen.as_of),
+            decided_at=iso(now or seen.as_of),
+            window_days=window_of(self.live.scorer.catalogue.options),
+        )
 
 
-def adviser_of(live: Live, home: Home, salt: str) -> Adviser:
+def adviser_of(live: Live, home: Home, salt: str, append: Append | None = None) -> Adviser:
     """An adviser with the home's policy, as it is now.
+
+    Parameters
+    ----------
+    append
+        See `Adviser`; without one decisions are written one question after the other.
 
     Raises
     ------
@@ -176,7 +218,17 @@ def adviser_of(live: Live, home: Home, salt: str) -> Adviser:
     """
     catalogue = live.scorer.catalogue
     policy = policy_of(home, catalogue)
-    return Adviser(live, home, policy, Pacer(home, catalogue, policy, salt), salt)
+    standing = Standing(Pacer(home, catalogue, policy), home)
+    return Adviser(live, home, policy, standing, salt, append or _writes(home))
+
+
+def _writes(home: Home) -> Append:
+    def append(decisions: Sequence[Decision]) -> "Future[int]":
+        done: Future[int] = Future()
+        done.set_result(record_decisions(home.decisions_db, decisions))
+        return done
+
+    return append
 
 
 def _told(

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.columns import Columns
+from serving.columns import Columns, length
 from serving.deciding.worth import Effects
 from serving.learned import learned_effects
 from serving.scoring import Scorer
@@ -24,10 +24,10 @@ def effects_of(scorer: Scorer, columns: Columns, scores: Mapping[str, NDArray[np
     scores
         Scores of the same customers by name, each (n,), NaN where there is none.
     """
-    return learned_effects(scorer.loaded, scorer.catalogue, columns, scores)
+    return learned_effects(scorer.known, scorer.catalogue, scores, length(columns))
 
 
 def of_rows(effects: Effects, rows: NDArray[np.int64]) -> Effects:
     """The effects on some of the customers."""
-    by_customer = ("alone", "contacted", "accepts", "stake")
+    by_customer = ("alone", "contacted", "accepts", "stake", "fatigue")
     return replace(effects, **{name: getattr(effects, name)[rows] for name in by_customer})

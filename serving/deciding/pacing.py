@@ -1,11 +1,13 @@
-"""Prices on the way through a plan's month: higher where spending is ahead of its path, lower behind it.
+"""Prices on the way through a plan's month: lower where less would be used than is left, higher where more.
 
-The path of a row spends its limit evenly over the plan's days. A row's price is the plan's, times
+For each row the plan tells what the whole month uses at its prices. What the rest of the month would use is
+the rest of that, times how many customers come beside those planned for. A row's price is the plan's, times
 
-    exp(gain x (spent - path) / limit), within [1 / most, most],
+    (what the rest would use / what is left) ^ (1 / steepness), within [1 / most, most],
 
-which is what multiplicative steps after each customer add up to (Balseiro, Lu and Mirrokni 2020, dual
-mirror descent with the entropy as reference). So the log is the whole state: it tells what was spent.
+where steepness is by how many per cent less is used at a price one per cent higher. It is the plan solved
+anew for the rest of the month, to first order (certainty equivalence: Balseiro, Besbes and Pizarro 2023,
+Operations Research 72). The log is the whole state: it tells what was used.
 """
 
 import math
@@ -18,20 +20,20 @@ from numpy.typing import NDArray
 
 from features.home import Home
 from features.vocabulary import Catalogue
-from serving.deciding.decide import draw
 from serving.deciding.prices import PlanPrices
+from serving.deciding.spending import Spending
 from serving.lists.sources import last_prices
-from serving.log.decisions import open_log
 from serving.policy import Plan, Policy
 
-__all__ = ["DAYS", "Pacer", "Priced", "elapsed", "pace", "paced"]
+__all__ = ["DAYS", "Pacer", "Priced", "demand", "elapsed", "pace", "paced"]
 
 Floats = NDArray[np.float64]
 
 DAYS = 30
 """How long a plan's limits are for."""
 
-_GAIN, _MOST, _CHANCE = 10.0, 8.0, 2.0
+_MOST, _CHANCE = 8.0, 2.0
+_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -41,30 +43,75 @@ class Priced:
     plan
         None where there is none.
     closed
-        (options,), whether one more choice would pass a limit.
+        (options,), whether one more choice would pass a limit, or leave too little for cheaper ones.
     reasons
         Why the prices are not those that they should be: `no_plan` was made for the options that there
         are, though the policy has limits, or `plan_over`, its days are.
+    at_once
+        For how many customers, from 1 to 100, these prices may stand: so many contacts, each by the
+        dearest option that is open, pass no limit.
     """
 
     plan: PlanPrices | None
     closed: NDArray[np.bool_]
     reasons: tuple[str, ...] = ()
+    at_once: int = _AT_ONCE
 
     @property
     def plan_id(self) -> str:
         """Empty without a plan."""
         return self.plan.plan_id if self.plan else ""
 
+    @property
+    def kept(self) -> Floats:
+        """(options,), what experiments may use of each, see `serving.deciding.room`."""
+        if self.plan is None or not self.plan.kept:
+            return np.ones(len(self.closed))
+        return np.asarray(self.plan.kept, dtype=np.float64)
+
     def of(self, managers: Sequence[str]) -> Floats:
         """What the scarce things that each option uses are worth elsewhere, (n, options)."""
         return self.plan.of(managers) if self.plan else np.zeros((len(managers), len(self.closed)))
 
 
-def pace(spent: float, path: float, limit: float) -> float:
-    """The factor on a row's price, in [1/8, 8]: 1 on the path, higher ahead of it; limit above 0."""
+def pace(due: float, left: float, steepness: float) -> float:
+    """The factor on a row's price, in [1/8, 8]: 1 where the rest of the month uses what is left.
+
+    Parameters
+    ----------
+    due
+        What the rest would use at the plan's prices, from 0.
+    left
+        Of the limit; 0 or less where it is used up.
+    steepness
+        Above 0.
+    """
+    if due == left:
+        return 1.0
+    if left <= 0.0:
+        return _MOST
+    if due <= 0.0:
+        return 1.0 / _MOST
     most = math.log(_MOST)
-    return math.exp(min(max(_GAIN * (spent - path) / limit, -most), most))
+    return math.exp(min(max((math.log(due) - math.log(left)) / steepness, -most), most))
+
+
+def demand(asked: int, planned: int, share: float) -> float:
+    """How many customers come beside those planned for, 1 as long as chance explains it.
+
+    Parameters
+    ----------
+    asked
+        Customers who came until now.
+    planned
+        Customers who were expected over the whole month; 0 where that is not known.
+    share
+        Of the month that is over, in [0, 1].
+    """
+    expected = share * planned
+    if abs(asked - expected) <= _CHANCE * math.sqrt(expected):
+        return 1.0
+    return asked / expected if expected else 1.0
 
 
 def elapsed(plan: PlanPrices, now: datetime) -> float:
@@ -72,42 +119,43 @@ def elapsed(plan: PlanPrices, now: datetime) -> float:
     return min(max((now - datetime.fromisoformat(plan.as_of)) / timedelta(days=DAYS), 0.0), 1.0)
 
 
-def paced(plan: PlanPrices, spent: Mapping[str, float], share: float) -> PlanPrices:
+def paced(plan: PlanPrices, spent: Mapping[str, float], share: float, coming: float = 1.0) -> PlanPrices:
     """The plan with the prices that hold when `spent` was used up by row and `share` of its days is over.
 
-    Only what chance does not explain counts: beyond two standard deviations of as many contacts as the
-    path pays for. A row that the plan does not use up has no price; it gets one where spending runs ahead:
-    what a unit of it earns in the plan, times what the factor exceeds 1 by. Minimum volumes keep theirs.
+    Only what chance does not explain counts: beyond two standard deviations of what as many contacts use
+    that are spread over the month at random. A row that the plan does not use up has no price; it gets
+    one where more would be used than is left: what a unit of it earns in the plan, times what the
+    factor exceeds 1 by. Minimum volumes keep theirs.
+
+    Parameters
+    ----------
+    coming
+        See `demand`.
     """
     prices = dict(plan.prices)
     for row, limit in _bounds(plan):
         if limit == 0.0:  # closed from the start
             continue
-        path = share * limit
-        chance = _CHANCE * math.sqrt(path * max(plan.usage[row]))  # of a count of the dearest contacts
-        off = spent.get(row, 0.0) - path
-        factor = pace(path + math.copysign(max(abs(off) - chance, 0.0), off), path, limit)
+        whole = plan.spent.get(row, 0.0)
+        due, left = whole * (1.0 - share) * coming, limit - spent.get(row, 0.0)
+        chance = _CHANCE * math.sqrt(whole * share * (1.0 - share) * _size(plan, row))
+        off = math.copysign(max(abs(left - due) - chance, 0.0), left - due)
+        factor = pace(due, due + off, plan.steepness.get(row, 1.0))
         earned = max(plan.value, 0.0) / limit
         prices[row] = prices[row] * factor if prices[row] else earned * max(factor - 1.0, 0.0)
     return replace(plan, prices=prices)
 
 
 class Pacer:
-    """Prices now, from the last plan and what live decisions used since; the log holds all state.
+    """Prices now, from the last plan and what was used since; the log holds all state.
 
-    Only those whom the plan's limits bind are counted: the champion's customers who do not explore.
-    What each manager can do is priced as in the plan, and not paced: a manager has too few customers.
-
-    Parameters
-    ----------
-    salt
-        The secret behind the draws of arms and exploration.
+    What is counted tells `serving.deciding.spending`. What each manager can do is priced as in the plan,
+    and not paced: a manager has too few customers.
     """
 
-    def __init__(self, home: Home, catalogue: Catalogue, policy: Policy, salt: str) -> None:
-        self._home, self._catalogue, self._policy, self._salt = home, catalogue, policy, salt
-        self._place = {option.name: place for place, option in enumerate(catalogue.options)}
-        self._plan_id, self._read, self._used = "", 0, np.zeros(len(self._place))
+    def __init__(self, home: Home, catalogue: Catalogue, policy: Policy) -> None:
+        self._home, self._catalogue, self._policy = home, catalogue, policy
+        self._spending = Spending(home, [option.name for option in catalogue.options])
 
     def priced(self, now: datetime | None) -> Priced:
         """What options cost at a moment; None where time stands still, so that nothing is paced.
@@ -120,31 +168,17 @@ class Pacer:
         plan = last_prices(self._home, self._catalogue)
         if plan is None:
             reasons = ("no_plan",) if _limited(self._policy.plan) else ()
-            return Priced(None, np.zeros(len(self._place), dtype=np.bool_), reasons)
-        if plan.plan_id != self._plan_id:
-            self._plan_id, self._read, self._used = plan.plan_id, 0, np.zeros(len(self._place))
-        self._count()
-        spent = {row: float(np.dot(plan.usage[row], self._used)) for row, _ in _bounds(plan)}
-        closed = _closed(plan, spent)
+            return Priced(None, np.zeros(len(self._catalogue.options), dtype=np.bool_), reasons)
+        used = self._spending.since(plan.as_of, now)
+        spent = {row: float(np.dot(plan.usage[row], used.contacts)) for row, _ in _bounds(plan)}
         if now is None:
-            return Priced(plan, closed)
+            closed = _closed(plan, spent, 0.0)
+            return Priced(plan, closed, at_once=_room(plan, spent, closed))
         share = elapsed(plan, now)
-        return Priced(paced(plan, spent, share), closed, ("plan_over",) if share == 1.0 else ())
-
-    def _count(self) -> None:
-        """Add the live decisions that were logged since the last time."""
-        if not self._home.decisions_db.is_file():
-            return
-        with open_log(self._home.decisions_db, only_read=True) as log:
-            rows = log.execute(
-                "SELECT rowid, customer_id, action, as_of FROM decisions WHERE rowid > ? AND kind = 'live'"
-                " AND prices = ? AND arm = 'champion' AND action <> '' ORDER BY rowid",
-                (self._read, self._plan_id),
-            ).fetchall()
-        for _, customer_id, action, as_of in rows:
-            lot = draw([customer_id], self._policy, salt=self._salt, occasion=as_of)
-            self._used[self._place[action]] += lot.planned[0]
-        self._read = rows[-1][0] if rows else self._read
+        coming = demand(used.asked, plan.customers, share)
+        closed = _closed(plan, spent, (1.0 - share) * coming)
+        over = ("plan_over",) if share == 1.0 else ()
+        return Priced(paced(plan, spent, share, coming), closed, over, _room(plan, spent, closed))
 
 
 def _limited(plan: Plan) -> bool:
@@ -158,9 +192,33 @@ def _bounds(plan: PlanPrices) -> Iterator[tuple[str, float]]:
             yield row, limit
 
 
-def _closed(plan: PlanPrices, spent: Mapping[str, float]) -> NDArray[np.bool_]:
+def _closed(plan: PlanPrices, spent: Mapping[str, float], rest: float) -> NDArray[np.bool_]:
+    """Options of which one more would pass a limit, or leave too little for what uses less of it.
+
+    One dear contact may not take the place of hundreds of cheap ones: what the plan makes of these in the
+    `rest` of the month, a share from 0 on, is kept for them (Littlewood's nested limits).
+    """
     closed = np.zeros(len(plan.options), dtype=np.bool_)
+    contacts = np.asarray(plan.contacts or np.zeros(len(plan.options)), dtype=np.float64)
     for row, limit in _bounds(plan):
-        usage = np.asarray(plan.usage[row])
-        closed |= (usage > 0.0) & (spent[row] + usage > limit * (1.0 + 1e-9))
+        usage = np.asarray(plan.usage[row], dtype=np.float64)
+        cheaper = np.where(usage[:, None] > usage[None, :], usage * contacts, 0.0).sum(axis=1)
+        closed |= (usage > 0.0) & (spent[row] + usage + rest * cheaper > limit * (1.0 + 1e-9))
     return closed
+
+
+def _size(plan: PlanPrices, row: str) -> float:
+    """What one contact uses of a row, weighed by what it uses; without contacts the most that one can."""
+    usage = np.asarray(plan.usage[row], dtype=np.float64)
+    contacts = np.asarray(plan.contacts or np.zeros(len(usage)), dtype=np.float64)
+    total = float(usage @ contacts)
+    return float(usage**2 @ contacts) / total if total else float(usage.max())
+
+
+def _room(plan: PlanPrices, spent: Mapping[str, float], closed: NDArray[np.bool_]) -> int:
+    """How many customers may be decided for until somebody looks again, from 1 to 100."""
+    room = float(_AT_ONCE)
+    for row, limit in _bounds(plan):
+        most = float(np.max(np.asarray(plan.usage[row])[~closed], initial=0.0))
+        room = min(room, (limit - spent[row]) / most) if most else room
+    return int(max(room + 1e-9, 1.0))

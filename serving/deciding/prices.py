@@ -4,7 +4,7 @@ Lists and live answers rank by value minus prices, so that both spend the same m
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,16 @@ class PlanPrices:
     group_prices, group_usage
         The same of the capacity of each relationship manager, by manager; empty without one.
     spent, limits
-        By row: what the plan uses of what there is.
+        By row: what the whole month uses at these prices, other arms and exploration included, of what
+        there is.
+    customers
+        Who is planned for, of all arms; 0 where that is not known.
+    steepness
+        By row with a price: by how many per cent less of it is used at a price one per cent higher.
+    contacts
+        By option how many the plan makes of it, other arms and exploration included; empty for none.
+    kept
+        By option what experiments may use of it, see `serving.deciding.room`; empty for all.
     """
 
     plan_id: str
@@ -49,6 +58,10 @@ class PlanPrices:
     value: float
     bound: float
     gap: float
+    customers: int = 0
+    steepness: Mapping[str, float] = field(default_factory=dict)
+    contacts: Sequence[int] = ()
+    kept: Sequence[float] = ()
 
     def of(self, managers: Sequence[str]) -> Floats:
         """What each option's use of scarce things costs each customer, (n, options).

@@ -14,7 +14,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from features.selling.offers import Option
 from features.vocabulary import Catalogue
 from serving.policy import Policy
 
@@ -35,7 +34,7 @@ class Effects:
     stake
         Money that hangs on it, in major units.
     fatigue
-        What one more contact costs in later response, opting out and complaints, (options,).
+        What one more contact costs in later response, opting out and complaints.
     basis
         By option: stated priors of the catalogue, or a model of randomised outcomes.
     """
@@ -58,34 +57,26 @@ def prior_effects(scores: Mapping[str, Floats], catalogue: Catalogue, rows: int)
     scores
         `propensity_<product>`, `churn` and `value_expected`, each (rows,); what is absent is not known.
     """
-    unknown, options = np.full(rows, np.nan), catalogue.options
-    shape = (rows, len(options))
-    alone, contacted, accepts, stake = (np.empty(shape) for _ in range(4))
-    for place, option in enumerate(options):
-        prior, retention = catalogue.offers[option.offer].prior, option.kind == "retention"
-        if option.kind == "general":
-            alone[:, place] = prior.alone
-        else:
-            name = "churn" if retention else f"propensity_{option.product}"
-            alone[:, place] = scores.get(name, unknown)
-        factor = prior.leaving_odds if retention else prior.uptake_odds
-        strength = catalogue.channels[option.channel].strength
-        contacted[:, place] = _times_odds(alone[:, place], factor**strength)
-        accepts[:, place] = prior.accepts if retention else contacted[:, place]
-        margin = catalogue.products[option.product].takeup_margin
-        stake[:, place] = scores.get("value_expected", unknown) if retention else margin
-    basis = tuple[Basis, ...]("prior" for _ in options)
-    return Effects(alone, contacted, accepts, stake, np.zeros(len(options)), basis)
+    stated, unknown = catalogue.stated, np.full(rows, np.nan)
+    known = np.stack([*(scores.get(name, unknown) for name in stated.scores), unknown], axis=1)
+    alone = np.where(stated.general, stated.alone, known[:, stated.score])
+    contacted = _times_odds(alone, stated.odds)
+    accepts = np.where(stated.retention, stated.accepts, contacted)
+    value = scores.get("value_expected", unknown)[:, None]
+    stake = np.where(stated.retention, value, stated.margin)
+    basis = tuple[Basis, ...]("prior" for _ in catalogue.options)
+    return Effects(alone, contacted, accepts, stake, np.zeros(alone.shape), basis)
 
 
 def values(effects: Effects, catalogue: Catalogue, policy: Policy) -> Floats:
     """The incremental value of each option in major units; NaN where it is not known."""
-    options = catalogue.options
-    sign = np.array([-1.0 if option.kind == "retention" else 1.0 for option in options])
-    change = sign * (effects.contacted - effects.alone)
-    cost = _of(options, "cost") + effects.accepts * _of(options, "incentive") + effects.fatigue
-    lever = np.array([policy.levers[o.offer].factor if o.offer in policy.levers else 1.0 for o in options])
-    found: Floats = (change * effects.stake - cost) * lever
+    stated = catalogue.stated
+    change = np.where(stated.retention, -1.0, 1.0) * (effects.contacted - effects.alone)
+    cost = stated.cost + effects.accepts * stated.incentive + effects.fatigue
+    found: Floats = change * effects.stake - cost
+    if policy.levers:
+        offers = [option.offer for option in catalogue.options]
+        found = found * np.array([policy.levers[o].factor if o in policy.levers else 1.0 for o in offers])
     return found
 
 
@@ -94,18 +85,13 @@ def propensity_values(effects: Effects, catalogue: Catalogue) -> Floats:
 
     The usual propensity x margin - cost; kept as an arm to compare with, never as the answer.
     """
-    options = catalogue.options
-    retention = np.array([option.kind == "retention" for option in options])
-    chance = np.where(retention, effects.alone, effects.contacted)
-    found: Floats = chance * effects.stake - _of(options, "cost")
+    stated = catalogue.stated
+    chance = np.where(stated.retention, effects.alone, effects.contacted)
+    found: Floats = chance * effects.stake - stated.cost
     return found
 
 
-def _of(options: tuple[Option, ...], name: str) -> Floats:
-    return np.array([getattr(option, name) for option in options], dtype=np.float64)
-
-
-def _times_odds(probability: Floats, factor: float) -> Floats:
+def _times_odds(probability: Floats, factor: Floats) -> Floats:
     """The probability whose odds are `factor` times as high."""
     found: Floats = factor * probability / (1.0 + (factor - 1.0) * probability)
     return found

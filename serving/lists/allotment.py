@@ -1,100 +1,88 @@
 """The champion's customers as one allocation: what they may get, within which limits, at which prices."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.errors import RefusedError
+from features.errors import RefusedError, first_five
 from features.vocabulary import Catalogue
-from serving.allocation import Block, Fairness, Problem, allocate
+from serving.allocation import Block, Fairness, Limit, Problem, allocate
 from serving.allocation import Plan as Allocated
-from serving.columns import words
-from serving.deciding.decide import draw
-from serving.lists.limits import managers_of, rows_of, spent_by
-from serving.lists.listing import segments, tiers
-from serving.lists.sources import Part, Sources, parts
+from serving.deciding.room import kept_of
+from serving.lists.book import Book, Fair, FairBy, enter
+from serving.lists.limits import managers_of, rows_of, use_of
 from serving.policy import Plan
 
 __all__ = ["Allotment", "Book", "Fair", "FairBy", "allot", "enter"]
 
-FairBy = Literal["tier", "segment", "region"]
 _BLOCK = 100_000
 
 
 @dataclass(frozen=True)
-class Fair:
-    """No group of customers may get more than `delta` contacts a customer less than all others together.
-
-    The rule is about the group that a plan without it leaves furthest behind.
-    """
-
-    by: FairBy
-    delta: float
-
-
-@dataclass(frozen=True)
-class Book:
-    """The customers whom the champion decides for without exploring, by id.
-
-    values
-        (n, options) float32, -inf where an option may not be offered.
-    managers, groups
-        Names of the relationship managers, and (n,) each customer's place among them, -1 for none.
-    labels
-        (n,), the group that a fairness rule goes by; None without one.
-    spent
-        (options,), see `serving.lists.limits.spent_by`.
-    """
-
-    values: NDArray[np.float32]
-    managers: tuple[str, ...]
-    groups: NDArray[np.int32]
-    labels: NDArray[np.object_] | None
-    spent: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
 class Allotment:
-    """A solved plan, and with a fairness rule the plan without it and the group that it is about."""
+    """A solved plan, and with a fairness rule the plan without it and the group that it is about.
+
+    problem
+        Its limits are what experiments and the month until now leave of those of the policy.
+    limits
+        Those of the policy, in the same order.
+    kept
+        (options,), what experiments may use of each, see `serving.deciding.room`.
+    experiment, before
+        (options,), contacts of experiments, and of the month until now.
+    """
 
     problem: Problem
     plan: Allocated
+    limits: tuple[Limit, ...]
+    kept: NDArray[np.float64]
+    experiment: NDArray[np.int64]
+    before: NDArray[np.int64]
     group: str = ""
     free: Allocated | None = None
 
 
-def enter(sources: Sources, salt: str, fair: Fair | None) -> Book:
-    """Read every customer once, and keep what an allocation needs."""
-    catalogue = sources.catalogue
-    values, named, labels = [], [], []
-    accepted, count = np.zeros(len(catalogue.options)), np.zeros(len(catalogue.options))
-    for part in parts(sources):
-        lot = draw(part.ids, sources.policy, salt=salt, occasion=sources.as_of)
-        offered, rows = part.weighed.offered, np.flatnonzero(lot.planned)
-        may = offered > -np.inf
-        accepted += np.where(may, part.effects.accepts, 0.0).sum(axis=0)
-        count += may.sum(axis=0)
-        values.append(offered[rows])
-        named.append(np.array(words(part.columns, "manager_id"), dtype=object)[rows])
-        if fair:
-            labels.append(np.array(_labels(part, fair.by, catalogue), dtype=object)[rows])
-    managers = np.concatenate(named)
-    known = tuple(sorted(set(managers.tolist()) - {""}))
-    place = {name: number for number, name in enumerate(known)}
-    return Book(
-        values=np.concatenate(values),
-        managers=known,
-        groups=np.array([place.get(name, -1) for name in managers.tolist()], dtype=np.int32),
-        labels=np.concatenate(labels) if fair else None,
-        spent=spent_by(catalogue, accepted / np.maximum(count, 1.0)),
-    )
+@dataclass(frozen=True)
+class _Beside:
+    """What is used beside the champion's plan; `by_group` (managers + 1, options), the last for none."""
+
+    limits: tuple[Limit, ...]
+    kept: NDArray[np.float64]
+    by_group: NDArray[np.int64]
+    before: NDArray[np.int64]
+
+    @property
+    def experiment(self) -> NDArray[np.int64]:
+        found: NDArray[np.int64] = self.by_group.sum(axis=0)
+        return found
+
+    @property
+    def left(self) -> tuple[Limit, ...]:
+        """The limits less what is used."""
+        contacts = self.experiment + self.before
+        left = (max(row.limit - use_of(row, contacts), 0.0) for row in self.limits)
+        return tuple(replace(row, limit=limit) for row, limit in zip(self.limits, left, strict=True))
+
+    @property
+    def words(self) -> str:
+        """What is left of limits, where that is not all; empty where it is."""
+        rows = zip(self.limits, self.left, strict=True)
+        said = [f"{left.limit:,.2f} of '{row.name}'" for row, left in rows if left.limit < row.limit]
+        return f" (experiments and the month until now leave {first_five(said)})" if said else ""
 
 
-def allot(book: Book, plan: Plan, catalogue: Catalogue, fair: Fair | None) -> Allotment:
-    """Solve for the best offers within the limits of a plan.
+def allot(
+    book: Book, plan: Plan, catalogue: Catalogue, fair: Fair | None, before: NDArray[np.int64] | None = None
+) -> Allotment:
+    """Solve for the best offers within what experiments and the month until now leave of a plan's limits.
+
+    Parameters
+    ----------
+    before
+        (options,), contacts of the month until now; none if not given. They are not told by manager, whose
+        limits they leave alone.
 
     Raises
     ------
@@ -105,26 +93,35 @@ def allot(book: Book, plan: Plan, catalogue: Catalogue, fair: Fair | None) -> Al
     """
     if not (book.values > -np.inf).any():
         raise RefusedError("nobody may be offered anything; cure: `tenure lists check` says why")
-    problem = _problem(book, plan, catalogue)
-    found = allocate(problem)
+    beside = _beside(book, plan, catalogue, before)
+    problem = _problem(book, plan, catalogue, beside)
+    try:
+        found = allocate(problem)
+    except RefusedError as error:
+        raise RefusedError(f"{error}{beside.words}") from None
+    told = (beside.limits, beside.kept, beside.experiment, beside.before)
     if fair is None or book.labels is None:
-        return Allotment(problem, found)
+        return Allotment(problem, found, *told)
     group = _behind(book.labels, (found.chosen >= 0).sum(axis=1))
     sides = np.where(book.labels == group, 1, 2).astype(np.int32)
     name = f"contacts of {fair.by} {group} beside all others"
     rule = Fairness(name, "contact a customer", fair.delta, "contacts")
-    fairly = _problem(book, plan, catalogue, rule, sides)
-    return Allotment(fairly, allocate(fairly), group, found)
+    fairly = _problem(book, plan, catalogue, beside, rule, sides)
+    return Allotment(fairly, allocate(fairly), *told, group, found)
 
 
 def _problem(
     book: Book,
     plan: Plan,
     catalogue: Catalogue,
+    beside: _Beside,
     fairness: Fairness | None = None,
     sides: NDArray[np.int32] | None = None,
 ) -> Problem:
     group = managers_of(plan, catalogue, book.managers)
+    if group is not None:
+        left = group.limits - beside.by_group[:-1] @ group.usage
+        group = replace(group, limits=np.maximum(left, 0.0))
 
     def blocks() -> Iterator[Block]:
         for start in range(0, len(book.values), _BLOCK):
@@ -139,17 +136,24 @@ def _problem(
     return Problem(
         blocks=blocks,
         offers=np.array([offers[option.offer] for option in catalogue.options]),
-        limits=rows_of(plan, catalogue, book.spent),
+        limits=beside.left,
         group=group,
         fairness=fairness,
         k=plan.max_offers,
     )
 
 
-def _labels(part: Part, by: FairBy, catalogue: Catalogue) -> Sequence[str]:
-    if by == "region":
-        return words(part.columns, "region")
-    return tiers(part, catalogue) if by == "tier" else segments(part, catalogue)
+def _beside(book: Book, plan: Plan, catalogue: Catalogue, before: NDArray[np.int64] | None) -> _Beside:
+    trials, limits = book.trials, rows_of(plan, catalogue, book.spent)
+    group, every = managers_of(plan, catalogue, book.managers), list(limits)
+    if group is not None:
+        every.append(Limit(group.name, group.unit, float(group.limits.sum()), group.usage))
+    options = len(book.spent)
+    kept = kept_of(every, trials.share, trials.options, trials.draws, options)
+    made = trials.draws < kept[trials.options]
+    by_group = np.zeros((len(book.managers) + 1, options), dtype=np.int64)
+    np.add.at(by_group, (trials.groups[made], trials.options[made]), 1)
+    return _Beside(limits, kept, by_group, np.zeros(options, np.int64) if before is None else before)
 
 
 def _behind(labels: NDArray[np.object_], contacts: NDArray[np.int64]) -> str:

@@ -10,7 +10,7 @@ from features.vocabulary import Catalogue
 from serving.allocation import GroupLimit, Limit
 from serving.policy import Plan
 
-__all__ = ["CAPACITY", "managers_of", "rows_of", "spent_by"]
+__all__ = ["CAPACITY", "managers_of", "rows_of", "spent_by", "use_of"]
 
 Floats = NDArray[np.float64]
 
@@ -58,6 +58,11 @@ def rows_of(plan: Plan, catalogue: Catalogue, spent: Floats) -> tuple[Limit, ...
         if volume.most is not None:
             rows.append(Limit(f"most {name}", "offer", volume.most, made))
     return tuple(rows)
+
+
+def use_of(row: Limit, contacts: NDArray[np.int64]) -> float:
+    """What some contacts use of a row; contacts (options,)."""
+    return float(np.asarray(row.usage, dtype=np.float64) @ contacts)
 
 
 def managers_of(plan: Plan, catalogue: Catalogue, managers: Sequence[str]) -> GroupLimit | None:

@@ -18,14 +18,17 @@ from serving.deciding.choice import NOTHING, at_prices
 from serving.deciding.decide import Decided, decide, draw
 from serving.deciding.effects import of_rows
 from serving.deciding.prices import PlanPrices, write_prices
+from serving.deciding.room import room_draws, within
+from serving.deciding.spending import Spending
 from serving.lists.allotment import Fair, allot, enter
 from serving.lists.export import ListRow, to_csv, write_list
+from serving.lists.fresh import check_fresh
 from serving.lists.listing import list_rows
 from serving.lists.plan_manifest import AskedFor, PlanManifest, manifest_of, prices_of
 from serving.lists.sources import Part, Sources, gather, iso, parts
 from serving.lists.tally import Tally
 from serving.log.decisions import record_decisions
-from serving.log.records import Occasion, records
+from serving.log.records import Occasion, records, window_of
 from serving.policy import Policy
 
 __all__ = ["MadePlan", "make_plan", "with_budgets"]
@@ -67,9 +70,11 @@ def make_plan(
 ) -> MadePlan:
     """Decide for every customer of the current generation, record it, and write who is contacted.
 
-    The limits bind what the champion plans; the other arms and exploration are decided as they say,
-    and what they use is told beside. Consent is asked for again: who withdrew it since the features
-    were built is left out. The same plan again has the same id and rows, and records nothing new.
+    The limits bind everything together: what the month until now used (`serving.deciding.spending`, from
+    the features' as_of on), what the other arms and exploration use, each of them within their share of
+    every limit (`serving.deciding.room`), and what the champion plans, which gets all that is left.
+    Consent is asked for again: who withdrew it since the features were built is left out. The same plan
+    again, nothing used since, has the same id and rows, and records nothing new.
 
     Parameters
     ----------
@@ -85,15 +90,19 @@ def make_plan(
     RefusedError
         If nobody may be offered anything, or minimum volumes cannot be met within the other limits.
     NotReadyError
-        If customers are not scored yet.
+        If customers are not scored yet, or a simulated bank has lived on since its features were built.
     """
     sources = gather(home)
+    check_fresh(home, sources.generation.as_of, tell)
     sources = replace(sources, policy=with_budgets(sources.policy, budgets, sources.catalogue))
     policy, catalogue = sources.policy, sources.catalogue
-    plan_id = sources.named("plan", repr(sorted(policy.plan.budgets.items())), repr(fair))
+    options = [option.name for option in catalogue.options]
+    before = Spending(home, options).since(sources.as_of).contacts
+    asked_for = (repr(sorted(policy.plan.budgets.items())), repr(fair), repr(before.tolist()))
+    plan_id = sources.named("plan", *asked_for)
     book = enter(sources, settings.salt, fair)
     tell(f"{len(book.values):,} customers are planned for")
-    allotment = allot(book, policy.plan, catalogue, fair)
+    allotment = allot(book, policy.plan, catalogue, fair, before)
     tell(f"certified gap {allotment.plan.gap:.4%}")
     prices = prices_of(plan_id, sources, book, allotment)
     occasion = _occasion(home, sources, plan_id, now)
@@ -137,6 +146,7 @@ def _occasion(home: Home, sources: Sources, plan_id: str, now: datetime) -> Occa
         as_of=sources.as_of,
         # The present of a simulated bank is the end of its history.
         decided_at=sources.as_of if home.simulated else iso(now),
+        window_days=window_of(sources.catalogue.options),
     )
 
 
@@ -168,6 +178,8 @@ def _decided(made: _Made, part: Part, at: int) -> Iterator[tuple[Decided, Ints]]
     policy, weighed = made.sources.policy, part.weighed
     charged = made.prices.of(words(part.columns, "manager_id"))
     lot = draw(part.ids, policy, salt=made.salt, occasion=made.sources.as_of)
+    draws = room_draws(part.ids, salt=made.salt, occasion=made.sources.as_of)
+    room = draws[:, None] < np.asarray(made.prices.kept)
     planned = np.flatnonzero(lot.planned)
     taken = made.chosen[at : at + len(planned)].astype(np.int64)
     net = (weighed.values - charged)[planned[:, None], taken]
@@ -181,6 +193,7 @@ def _decided(made: _Made, part: Part, at: int) -> Iterator[tuple[Decided, Ints]]
         decided = decide(
             part.ids, weighed, charged, policy, salt=made.salt, occasion=made.sources.as_of, planned=choice
         )
+        decided = within(decided, choice, room, policy)
         everybody = np.arange(len(part.ids))
         yield decided, everybody if slot == 0 else planned[taken[:, slot] >= 0]
 

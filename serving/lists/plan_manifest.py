@@ -6,13 +6,14 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from serving.allocation import words
 from serving.deciding.prices import PlanPrices
 from serving.lists.allotment import Allotment, Book, Fair
 from serving.lists.export import ListRow
+from serving.lists.limits import use_of
 from serving.lists.sources import Sources
+from serving.lists.steering import steepness
 from serving.lists.tally import Tally
 from serving.log.decisions import CONTROL
 
@@ -24,13 +25,15 @@ _FEW = 10
 
 @dataclass(frozen=True)
 class Use:
-    """One limit: what the plan uses of it, what the other arms and exploration use beside, its price."""
+    """One limit: what the plan uses of it, what the other arms and exploration use beside, what the month
+    until now used, its price."""
 
     row: str
     unit: str
     limit: float
     plan: float
     experiment: float
+    before: float
     price: float
 
 
@@ -107,6 +110,11 @@ def prices_of(plan_id: str, sources: Sources, book: Book, allotment: Allotment) 
     problem, plan = allotment.problem, allotment.plan
     rows, group = problem.limits, problem.group
     managers = zip(book.managers, plan.group_prices.tolist(), strict=True) if group else ()
+    names, each = [row.name for row in rows], [plan.prices[row.name] for row in rows]
+    signed = np.array([-p if row.at_least else p for row, p in zip(rows, each, strict=True)])
+    steep = steepness(book.values, problem, signed)
+    taken = plan.chosen[plan.chosen >= 0]
+    contacts = np.bincount(taken, minlength=len(book.spent)) + allotment.experiment
     return PlanPrices(
         plan_id=plan_id,
         as_of=sources.as_of,
@@ -115,30 +123,35 @@ def prices_of(plan_id: str, sources: Sources, book: Book, allotment: Allotment) 
         policy=sources.policy.version,
         models=sources.scorer.versions,
         options=tuple(option.name for option in sources.catalogue.options),
-        prices={row.name: (-1.0 if row.at_least else 1.0) * plan.prices[row.name] for row in rows},
+        prices=dict(zip(names, signed.tolist(), strict=True)),
         usage={row.name: np.asarray(row.usage, dtype=np.float64).tolist() for row in rows},
         group_prices=dict(managers),
         group_usage=[] if group is None else group.usage.tolist(),
-        spent={row.name: plan.usage[row.name] for row in rows},
-        limits={row.name: float(row.limit) for row in rows},
+        spent={row.name: plan.usage[row.name] + use_of(row, allotment.experiment) for row in rows},
+        limits={row.name: float(row.limit) for row in allotment.limits},
         value=plan.value,
         bound=plan.bound,
         gap=plan.gap,
+        customers=book.customers,
+        steepness=dict(zip(names, steep.tolist(), strict=True)),
+        contacts=contacts.tolist(),
+        kept=allotment.kept.tolist(),
     )
 
 
-def _uses(allotment: Allotment, prices: PlanPrices, experiment: NDArray[np.int64]) -> tuple[Use, ...]:
+def _uses(allotment: Allotment, prices: PlanPrices) -> tuple[Use, ...]:
     """Each limit with its use, in the order of the policy's file."""
     return tuple(
         Use(
             row=row.name,
             unit=row.unit,
             limit=float(row.limit),
-            plan=prices.spent[row.name],
-            experiment=float(np.asarray(prices.usage[row.name]) @ experiment),
+            plan=allotment.plan.usage[row.name],
+            experiment=use_of(row, allotment.experiment),
+            before=use_of(row, allotment.before),
             price=prices.prices[row.name],
         )
-        for row in allotment.problem.limits
+        for row in allotment.limits
     )
 
 
@@ -184,7 +197,7 @@ def manifest_of(
         removed={option: dict(counts) for option, counts in tally.removed.items()},
         segments=told([row.segment for row in listed]),
         tiers=told([row.tier for row in listed]),
-        uses=_uses(allotment, prices, tally.experiment),
+        uses=_uses(allotment, prices),
         manager_prices=prices.group_prices,
         value=prices.value,
         bound=prices.bound,

@@ -19,11 +19,12 @@ from serving.deciding.decide import Decided
 from serving.deciding.effects import of_rows
 from serving.deciding.prices import PlanPrices
 from serving.lists.export import ListManifest, ListRow, to_csv, write_list
+from serving.lists.fresh import check_fresh
 from serving.lists.listing import list_rows
 from serving.lists.selection import Candidates, Selection, candidates, select
 from serving.lists.sources import Part, Sources, gather, iso, last_prices, parts
 from serving.log.decisions import CONTROL, TARGET, Decision, record_decisions
-from serving.log.records import Occasion, records
+from serving.log.records import Occasion, records, window_of
 
 __all__ = ["PulledList", "pull"]
 
@@ -78,10 +79,11 @@ def pull(
     RefusedError
         If the propensity model does not answer for the product, or nobody passes the rules.
     NotReadyError
-        If customers are not scored yet.
+        If customers are not scored yet, or a simulated bank has lived on since its features were built.
     """
     asked = _asked(home, product, size, settings.salt)
     sources = asked.sources
+    check_fresh(home, sources.generation.as_of, tell)
     selection = select(_candidates(asked, tell), size, sources.policy)
     if not selection.chosen:
         raise RefusedError(
@@ -97,6 +99,7 @@ def pull(
         prices=asked.prices.plan_id if asked.prices else "",
         as_of=sources.as_of,
         decided_at=decided_at,
+        window_days=window_of(sources.catalogue.options[place] for place in asked.options),
     )
     decisions, rows = _decided(asked, selection, occasion)
     content = to_csv(rows)

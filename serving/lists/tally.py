@@ -15,18 +15,13 @@ __all__ = ["Tally"]
 
 @dataclass
 class Tally:
-    """What is counted while a plan's decisions are made.
-
-    experiment
-        (options,), contacts of the other arms and of exploration.
-    """
+    """What is counted while a plan's decisions are made."""
 
     considered: int = 0
     arms: Counter[str] = field(default_factory=Counter)
     contacted: Counter[str] = field(default_factory=Counter)
     options: Counter[str] = field(default_factory=Counter)
     removed: dict[str, Counter[str]] = field(default_factory=dict)
-    experiment: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def add(self, decided: Decided, catalogue: Catalogue, policy: Policy) -> None:
         """Count one block of customers."""
@@ -37,8 +32,6 @@ class Tally:
         for place, rule in enumerate(names):
             counts = decided.weighed.removed.counts(place)
             self.removed[rule] = self.removed.get(rule, Counter()) + Counter(counts)
-        beside = np.bincount(decided.action[acts & ~decided.planned], minlength=len(names))
-        self.experiment = beside + (self.experiment if len(self.experiment) else 0)
         self.add_contacts(decided, np.flatnonzero(acts), catalogue, policy)
 
     def add_contacts(

@@ -1,22 +1,26 @@
 """The decision log: what was decided for whom, by which models, with which chance; append-only."""
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from itertools import islice
 from operator import attrgetter
-from pathlib import Path
 
+from features.database.address import Where
+from features.database.backend import Log
+from features.database.session import Session
 from features.errors import NotReadyError, RefusedError, first_five
-from serving.log.schema import prepare
+from serving.log.schema import prepare_log
 
 __all__ = [
     "CONTROL",
+    "LEAVING_DAYS",
     "TARGET",
     "WINDOW_DAYS",
     "Decision",
+    "append",
     "latest_campaign",
+    "log_session",
     "open_log",
     "read_decisions",
     "record_decisions",
@@ -25,6 +29,9 @@ __all__ = [
 TARGET, CONTROL = "target", "control"
 WINDOW_DAYS = 90
 """For how long outcomes count, as the model of responses learns them; of all arms the same."""
+
+LEAVING_DAYS = 180
+"""The same where retention offers are among the options, as the model of leaving learns them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,13 +117,29 @@ _NAMES = tuple(f.name for f in fields(Decision))
 _IDENTITY = tuple(n for n in _NAMES if n != "decided_at")
 _ROW = attrgetter(*_NAMES)
 _BATCH = 10_000
+_ASKED = 500  # SQLite binds at least 999 values in a statement
+
+
+_INSERT = (
+    f"INSERT INTO decisions ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))}) "
+    "ON CONFLICT (decision_id) DO NOTHING"
+)
+
+
+def log_session(where: Where) -> Session:
+    """A connection to the log that may be kept; see `Session.transaction`."""
+    return Session(
+        where,
+        lambda backend, log, place: prepare_log(backend, log, place, Decision),
+        "run `tenure lists pull`",
+    )
 
 
 @contextmanager
-def open_log(path: Path, *, only_read: bool = False) -> Iterator[sqlite3.Connection]:
+def open_log(where: Where, *, only_read: bool = False) -> Iterator[Log]:
     """Open the log as one transaction: committed at the end, rolled back by any error.
 
-    WAL with synchronous=FULL: what was committed survives a kill and a loss of power.
+    What was committed survives a kill and a loss of power.
 
     Parameters
     ----------
@@ -126,25 +149,15 @@ def open_log(path: Path, *, only_read: bool = False) -> Iterator[sqlite3.Connect
     Raises
     ------
     RefusedError
-        If the file was written in another format.
+        If it was written in another format.
+    NotReadyError, FullError, ConfigError, CorruptError
+        See `Session.transaction`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=30.0, isolation_level=None)
-    try:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("BEGIN" if only_read else "BEGIN IMMEDIATE")
-        prepare(connection, path, Decision)
-        yield connection
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        connection.close()
+    with closing(log_session(where)) as session, session.transaction(only_read=only_read) as log:
+        yield log
 
 
-def record_decisions(path: Path, decisions: Iterable[Decision]) -> int:
+def record_decisions(where: Where, decisions: Iterable[Decision]) -> int:
     """Append decisions, of any number; recording the same ones again changes nothing.
 
     When it returns, all of them are on disk; if it raises, none of them are.
@@ -158,24 +171,30 @@ def record_decisions(path: Path, decisions: Iterable[Decision]) -> int:
     ------
     RefusedError
         If a decision of the same id says something else; nothing is written then.
+    NotReadyError, FullError, ConfigError, CorruptError
+        See `Session.transaction`.
     """
-    insert = f"INSERT OR IGNORE INTO decisions VALUES ({', '.join('?' * len(_NAMES))})"
     source, new = iter(decisions), 0
-    with open_log(path) as log:
+    with closing(log_session(where)) as session, session.transaction() as log:
         while batch := list(islice(source, _BATCH)):
-            added = log.executemany(insert, map(_ROW, batch)).rowcount
-            new += added
-            # Only where a row was ignored can there be one that says something else.
-            differing = _differing(log, batch) if added < len(batch) else []
-            if differing:
-                raise RefusedError(
-                    f"{path.name}: decisions are already recorded otherwise: {first_five(differing)}; "
-                    "cure: pull a new list, recorded decisions are never changed"
-                )
+            new += append(log, batch)
     return new
 
 
-def read_decisions(path: Path, campaign: str) -> tuple[Decision, ...]:
+def append(log: Log, decisions: Sequence[Decision]) -> int:
+    """Append decisions within the transaction that is open; the rest is as in `record_decisions`."""
+    added: int = log.executemany(_INSERT, map(_ROW, decisions)).rowcount
+    # Only where a row was left out can there be one that says something else.
+    differing = _differing(log, decisions) if added < len(decisions) else []
+    if differing:
+        raise RefusedError(
+            f"decisions are already recorded otherwise: {first_five(differing)}; "
+            "cure: pull a new list, recorded decisions are never changed"
+        )
+    return added
+
+
+def read_decisions(where: Where, campaign: str) -> tuple[Decision, ...]:
     """The decisions of one list or plan, by rank and id.
 
     Raises
@@ -183,21 +202,19 @@ def read_decisions(path: Path, campaign: str) -> tuple[Decision, ...]:
     NotReadyError
         If no such campaign was recorded.
     """
-    if not path.is_file():
-        raise NotReadyError(f"{path}: no decisions yet; cure: run `tenure lists pull`")
-    with open_log(path, only_read=True) as log:
+    with open_log(where, only_read=True) as log:
         rows = log.execute(
             f"SELECT {', '.join(_NAMES)} FROM decisions WHERE campaign = ? ORDER BY rank, decision_id",
             (campaign,),
         ).fetchall()
     if not rows:
         raise NotReadyError(
-            f"{path}: no campaign '{campaign}'; cure: `tenure lists pull` prints a list's id"
+            f"{where}: no campaign '{campaign}'; cure: `tenure lists pull` prints a list's id"
         )
     return tuple(Decision(**dict(zip(_NAMES, row, strict=True))) for row in rows)
 
 
-def latest_campaign(path: Path) -> str:
+def latest_campaign(where: Where) -> str:
     """The list or plan recorded last.
 
     Raises
@@ -205,17 +222,27 @@ def latest_campaign(path: Path) -> str:
     NotReadyError
         If none was recorded.
     """
-    if path.is_file():
-        with open_log(path, only_read=True) as log:
-            found = log.execute(
-                "SELECT campaign FROM decisions WHERE kind <> 'live' ORDER BY rowid DESC LIMIT 1"
-            ).fetchone()
-        if found:
-            return str(found[0])
-    raise NotReadyError(f"{path}: no decisions yet; cure: run `tenure lists pull`")
+    with open_log(where, only_read=True) as log:
+        found = log.execute(
+            "SELECT campaign FROM decisions WHERE kind <> 'live' ORDER BY rowid DESC LIMIT 1"
+        ).fetchone()
+    if found:
+        return str(found[0])
+    raise NotReadyError(f"{where}: no decisions yet; cure: run `tenure lists pull`")
 
 
-def _differing(log: sqlite3.Connection, decisions: Sequence[Decision]) -> list[str]:
-    same = " AND ".join(f"{name} IS ?" for name in _IDENTITY)
-    query, identity = f"SELECT 1 FROM decisions WHERE {same}", attrgetter(*_IDENTITY)
-    return [d.decision_id for d in decisions if not log.execute(query, identity(d)).fetchone()]
+def _differing(log: Log, decisions: Sequence[Decision]) -> list[str]:
+    """Ids of decisions that are recorded, and not as they are said now."""
+    differing: list[str] = []
+    source, said = iter(decisions), attrgetter(*_IDENTITY)
+    while part := list(islice(source, _ASKED)):
+        places = ", ".join("?" * len(part))
+        query = f"SELECT {', '.join(_IDENTITY)} FROM decisions WHERE decision_id IN ({places})"
+        found = {row[0]: row for row in log.execute(query, [d.decision_id for d in part]).fetchall()}
+        differing += [d.decision_id for d in part if not _same(found[d.decision_id], said(d))]
+    return differing
+
+
+def _same(found: Sequence[object], said: Sequence[object]) -> bool:
+    """What is not a number is kept as missing."""
+    return all(a == b or (a is None and b != b) for a, b in zip(found, said, strict=True))

@@ -1,17 +1,85 @@
-"""A CSV file of outcomes, read with every breach of its contract named by row."""
+"""A CSV file of outcomes: read with every breach of its contract named by row, and appended to the log."""
 
 import csv
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from features.errors import InputError, first_five
+from features.database.address import Where
+from features.errors import InputError, RefusedError, first_five
+from features.settings import Settings
+from serving.log.outcomes import QUARANTINED, Outcome, Received, check_outcomes, existing, receive
 
-__all__ = ["read_outcome_file"]
+__all__ = ["OutcomeSummary", "import_outcomes", "read_outcome_file"]
 
 _NEEDED = ("outcome_id", "decision_id", "customer_id", "at", "kind", "known_at")
 _OPTIONAL = ("product", "amount")
+
+
+@dataclass(frozen=True)
+class OutcomeSummary:
+    """What a file held: `new` outcomes of its `rows`; `kinds`, `early` and `late` of what was recorded."""
+
+    rows: int
+    new: int
+    quarantined: int
+    early: int
+    late: int
+    kinds: dict[str, int]
+
+
+def import_outcomes(
+    source: Path,
+    where: Where,
+    tell: Callable[[str], None],
+    *,
+    max_quarantined: float = Settings.max_quarantined,
+) -> OutcomeSummary:
+    """Append the outcomes of a CSV file to the log; importing a file again changes nothing.
+
+    Parameters
+    ----------
+    source
+        Columns outcome_id, decision_id, customer_id, at, kind, known_at, and optionally product and
+        amount (see `Outcome`).
+    max_quarantined
+        Share of the file's rows whose decision may be unknown or another customer's.
+
+    Raises
+    ------
+    InputError
+        If the file breaks its contract; nothing is written.
+    RefusedError
+        If too many outcomes have no decision, or an id is already recorded otherwise; nothing is written.
+    NotReadyError
+        If there are no decisions yet.
+    """
+    outcomes = [Outcome(**row) for row in read_outcome_file(source)]
+    check_outcomes(outcomes, source.name)
+    tell(f"{source.name}: {len(outcomes):,} outcomes")
+    with existing(where) as log:
+        received = receive(log, outcomes)
+        _refuse(source, received, max_quarantined)
+    recorded = [(o, r) for o, r in zip(outcomes, received, strict=True) if r.status not in QUARANTINED]
+    summary = OutcomeSummary(
+        rows=len(outcomes),
+        new=sum(r.status == "new" for r in received),
+        quarantined=len(outcomes) - len(recorded),
+        early=sum(r.flag == "early" for _, r in recorded),
+        late=sum(r.flag == "late" for _, r in recorded),
+        kinds=dict(Counter(o.kind for o, _ in recorded)),
+    )
+    for count, what in (
+        (summary.quarantined, "without their decision, in quarantine"),
+        (summary.early, "from before their decision, not counted"),
+        (summary.late, "from after their decision's window, not counted"),
+    ):
+        if count:
+            tell(f"{count:,} {what}")
+    return summary
 
 
 def read_outcome_file(source: Path) -> list[dict[str, Any]]:
@@ -42,6 +110,25 @@ def read_outcome_file(source: Path) -> list[dict[str, Any]]:
     ):
         _replace(source, rows, column, read, rule)
     return rows
+
+
+def _refuse(source: Path, received: Sequence[Received], max_quarantined: float) -> None:
+    """Raise, and so roll everything back, where a file cannot be taken."""
+    named = {s: [r.outcome_id for r in received if r.status == s] for s in ("changed", *QUARANTINED)}
+    if named["changed"]:
+        raise RefusedError(
+            f"{source.name}: outcomes are already recorded otherwise: {first_five(named['changed'])}; "
+            "cure: give a new fact a new outcome_id"
+        )
+    lost = sum(len(named[s]) for s in QUARANTINED)
+    if lost > max_quarantined * len(received):
+        unknown, other = (first_five(named[s]) for s in QUARANTINED)
+        said = (unknown and f"of unknown decisions: {unknown}", other and f"not the decision's: {other}")
+        raise RefusedError(
+            f"{source.name}: {lost} of {len(received)} outcomes are {'; '.join(filter(None, said))}; "
+            f"at most {max_quarantined:.1%} may be; cure: use the decision_id and customer_id of a "
+            "recorded list or plan, or raise TENURE_MAXQUARANTINED"
+        )
 
 
 def _replace(

@@ -1,8 +1,9 @@
 """What the decision log says about decisions: one record for each, whatever it was made for."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,10 @@ from features.selling.offers import Offer, Option
 from features.vocabulary import Catalogue
 from serving.deciding.decide import Decided
 from serving.deciding.worth import Effects
-from serving.log.decisions import Decision
+from serving.log.decisions import LEAVING_DAYS, WINDOW_DAYS, Decision
 from serving.policy import Policy, Removed
 
-__all__ = ["Occasion", "records", "removed_words", "terms_of"]
+__all__ = ["Occasion", "records", "removed_words", "terms_of", "window_of"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Occasion:
     prices: str
     as_of: str
     decided_at: str
+    window_days: int = WINDOW_DAYS
 
 
 def records(
@@ -74,6 +76,7 @@ def records(
         "prices": occasion.prices,
         "as_of": occasion.as_of,
         "decided_at": occasion.decided_at,
+        "window_days": occasion.window_days,
     }
     drawn = arms or [(arm.what, arm.share) for arm in policy.arms]
     names = ("", *(option.name for option in catalogue.options))
@@ -100,11 +103,19 @@ def records(
     return found
 
 
+def window_of(options: Iterable[Option]) -> int:
+    """For how many days outcomes count where these may be offered: for every decision the same.
+
+    A window of each action's own would give retention offers twice the time to see customers leave that
+    doing nothing has, and no two arms or actions could be compared.
+    """
+    return LEAVING_DAYS if any(option.kind == "retention" for option in options) else WINDOW_DAYS
+
+
 def removed_words(removed: Removed, options: Sequence[str]) -> list[str]:
     """For each customer the JSON of rule -> names of the options that it removed."""
-    patterns, place = np.unique(removed.codes, axis=0, return_inverse=True)
-    words = [_pattern(codes, removed.rules, options) for codes in patterns]
-    return [words[at] for at in place.reshape(-1).tolist()]
+    names = tuple(options)
+    return [_pattern(codes.tobytes(), removed.rules, names) for codes in removed.codes]
 
 
 def terms_of(offer: Offer) -> str:
@@ -116,9 +127,10 @@ def terms_of(offer: Offer) -> str:
     return f"{terms.share:.0%} of the fee waived for {terms.months} months{whom}: {terms.because}"
 
 
-def _pattern(codes: NDArray[np.uint8], rules: tuple[str, ...], options: Sequence[str]) -> str:
+@lru_cache(maxsize=10_000)
+def _pattern(codes: bytes, rules: tuple[str, ...], options: tuple[str, ...]) -> str:
     by_rule: dict[str, list[str]] = {}
-    for name, code in zip(options, codes.tolist(), strict=True):
+    for name, code in zip(options, codes, strict=True):
         if code:
             by_rule.setdefault(rules[code], []).append(name)
     return json.dumps(by_rule, separators=(",", ":"))

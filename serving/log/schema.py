@@ -1,65 +1,28 @@
 """The tables of the decision log: strict, and append-only by trigger."""
 
-import sqlite3
+from collections.abc import Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import Any, get_type_hints
 
+from features.database.address import Where
+from features.database.backend import Backend, Log
 from features.errors import RefusedError
 
-__all__ = ["OUTCOME_COLUMNS", "prepare"]
+__all__ = ["OUTCOME_COLUMNS", "prepare_log"]
 
 _FORMAT = 2
 """Rises with every change of the tables."""
 
-_SQL_TYPES = {
-    str: "TEXT NOT NULL",
-    int: "INTEGER NOT NULL",
-    float: "REAL NOT NULL",
-    float | None: "REAL",
+_OUTCOMES: Mapping[str, Any] = {
+    **dict.fromkeys(("outcome_id", "decision_id", "customer_id", "at", "kind", "known_at", "product"), str),
+    "amount": float | None,
 }
 
-OUTCOME_COLUMNS = (
-    *("outcome_id", "decision_id", "customer_id", "at", "kind", "known_at"),
-    *("product", "amount"),
-)
-
-_OUTCOMES = (
-    """CREATE TABLE outcomes (
-        outcome_id TEXT NOT NULL PRIMARY KEY,
-        decision_id TEXT NOT NULL REFERENCES decisions (decision_id),
-        customer_id TEXT NOT NULL,
-        at TEXT NOT NULL,
-        kind TEXT NOT NULL,
-        known_at TEXT NOT NULL,
-        product TEXT NOT NULL,
-        amount REAL
-    ) STRICT""",
-    "CREATE INDEX outcomes_decision ON outcomes (decision_id)",
-    """CREATE TABLE quarantine (
-        outcome_id TEXT NOT NULL,
-        decision_id TEXT NOT NULL,
-        customer_id TEXT NOT NULL,
-        at TEXT NOT NULL,
-        kind TEXT NOT NULL,
-        known_at TEXT NOT NULL,
-        product TEXT NOT NULL,
-        amount REAL,
-        reason TEXT NOT NULL,
-        PRIMARY KEY (outcome_id, decision_id, customer_id, at, kind, reason)
-    ) STRICT""",
-    # An outcome from before its decision, or from after its window, is kept and does not count.
-    """CREATE VIEW timed AS
-        SELECT o.*, d.campaign AS campaign, CASE
-            WHEN julianday(o.at) < julianday(d.decided_at) THEN 'early'
-            WHEN julianday(o.at) >= julianday(d.decided_at, '+' || d.window_days || ' days') THEN 'late'
-            ELSE '' END AS flag
-        FROM outcomes o JOIN decisions d USING (decision_id)""",
-)
+OUTCOME_COLUMNS = tuple(_OUTCOMES)
 
 
-def prepare(log: sqlite3.Connection, path: Path, decision: type[Any]) -> None:
-    """Make the tables of a new file, within the transaction that is open.
+def prepare_log(backend: Backend, log: Log, where: Where, decision: type[Any]) -> None:
+    """Make the tables where there are none, within the transaction that is open.
 
     Parameters
     ----------
@@ -69,34 +32,53 @@ def prepare(log: sqlite3.Connection, path: Path, decision: type[Any]) -> None:
     Raises
     ------
     RefusedError
-        If the file was written in another format.
+        If they were written in another format.
     """
-    (found,) = log.execute("PRAGMA user_version").fetchone()
+    found = backend.found_format(log)
     if found == _FORMAT:
         return
-    if found or log.execute("SELECT 1 FROM sqlite_master").fetchone():
+    if found is not None:
         raise RefusedError(
-            f"{path}: a decision log of format {found}, this version of Tenure writes {_FORMAT}; "
-            "cure: move the file away, it stays readable with SQLite"
+            f"{where}: a decision log of format {found}, this version of Tenure writes {_FORMAT}; "
+            "cure: move the file away, or name another database; any SQL tool still reads it"
         )
-    for statement in (*_decisions(decision), *_OUTCOMES, *_append_only()):
+    for statement in (*_tables(backend, decision), *_timed(backend)):
         log.execute(statement)
-    log.execute(f"PRAGMA user_version = {_FORMAT}")
+    for table in ("decisions", "outcomes", "quarantine"):
+        for statement in backend.append_only(table):
+            log.execute(statement)
+    backend.say_format(log, _FORMAT)
 
 
-def _decisions(decision: type[Any]) -> tuple[str, ...]:
+def _tables(backend: Backend, decision: type[Any]) -> tuple[str, ...]:
     types = get_type_hints(decision)
-    columns = ", ".join(f"{f.name} {_SQL_TYPES[types[f.name]]}" for f in fields(decision))
+    decided = _columns(backend, {f.name: types[f.name] for f in fields(decision)})
+    outcome = _columns(backend, _OUTCOMES)
+    counter = f", {backend.counter}" if backend.counter else ""
     return (
-        f"CREATE TABLE decisions ({columns}, PRIMARY KEY (decision_id)) STRICT",
+        f"CREATE TABLE decisions ({decided}{counter}, PRIMARY KEY (decision_id)){backend.strict}",
         "CREATE INDEX decisions_campaign ON decisions (campaign)",
+        f"CREATE TABLE outcomes ({outcome}, PRIMARY KEY (outcome_id), "
+        f"FOREIGN KEY (decision_id) REFERENCES decisions (decision_id)){backend.strict}",
+        "CREATE INDEX outcomes_decision ON outcomes (decision_id)",
+        f"CREATE TABLE quarantine ({outcome}, {_columns(backend, {'reason': str})}, "
+        f"PRIMARY KEY (outcome_id, decision_id, customer_id, at, kind, reason)){backend.strict}",
     )
 
 
-def _append_only() -> tuple[str, ...]:
-    return tuple(
-        f"CREATE TRIGGER {table}_{name} BEFORE {verb} ON {table} "
-        f"BEGIN SELECT RAISE(ABORT, '{table} are append-only'); END"
-        for table in ("decisions", "outcomes", "quarantine")
-        for name, verb in (("fixed", "UPDATE"), ("kept", "DELETE"))
+def _timed(backend: Backend) -> tuple[str, ...]:
+    # An outcome from before its decision, or from after its window, is kept and does not count.
+    return (
+        "CREATE VIEW timed AS SELECT o.*, d.campaign AS campaign, "
+        f"CASE WHEN {backend.early} THEN 'early' WHEN {backend.late} THEN 'late' ELSE '' END AS flag "
+        "FROM outcomes o JOIN decisions d ON d.decision_id = o.decision_id",
+    )
+
+
+def _columns(backend: Backend, types: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {backend.types[float]}"
+        if kind == float | None
+        else f"{name} {backend.types[kind]} NOT NULL"
+        for name, kind in types.items()
     )

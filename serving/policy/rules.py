@@ -104,22 +104,24 @@ def allowed(columns: Mapping[str, Any], catalogue: Catalogue, policy: Policy) ->
         If a column that a rule needs is missing.
     """
     facts, rules = Facts(columns), rules_of(policy)
+    shared = _Shared(facts, policy)
     code = {name: np.uint8(place) for place, name in enumerate(rules)}
     offers = {
-        name: _first(facts.rows, ((code[rule], hit) for rule, hit in _by_offer(facts, offer, catalogue)))
+        name: _first(
+            facts.rows, ((code[rule], hit) for rule, hit in _by_offer(facts, offer, catalogue, shared))
+        )
         for name, offer in catalogue.offers.items()
     }
     reached = {
         name: _first(
-            facts.rows, ((code[rule], hit) for rule, hit in _by_channel(facts, name, catalogue, policy))
+            facts.rows, ((code[rule], hit) for rule, hit in _by_channel(facts, name, catalogue, shared))
         )
         for name in catalogue.channels
     }
-    codes = np.empty((len(catalogue.options), facts.rows), dtype=np.uint8)
-    for place, option in enumerate(catalogue.options):
-        first = offers[option.offer]
-        codes[place] = np.where(first == 0, reached[option.channel], first)
-    return Removed(np.ascontiguousarray(codes.T), rules)
+    by_offer, by_channel = (np.stack(list(found.values()), axis=1) for found in (offers, reached))
+    offer_of, channel_of = catalogue.stated.offer, catalogue.stated.channel
+    first = by_offer[:, offer_of]
+    return Removed(np.where(first == 0, by_channel[:, channel_of], first), rules)
 
 
 def columns_needed(catalogue: Catalogue, policy: Policy) -> tuple[str, ...]:
@@ -152,14 +154,28 @@ def _first(rows: int, rules: Iterator[tuple[np.uint8, Mask]]) -> Codes:
     return codes
 
 
-def _by_offer(facts: Facts, offer: Offer, catalogue: Catalogue) -> Iterator[tuple[str, Mask]]:
+class _Shared:
+    """What several offers or channels ask of a customer, found once."""
+
+    def __init__(self, facts: Facts, policy: Policy) -> None:
+        contact = policy.contact
+        self.unprofiled = _without(facts, "consent_profiling")
+        self.unwilling = _without(facts, "consent_marketing")
+        self.complains = _over(facts, "complaints_open", contact.max_open_complaints)
+        self.refused = _over(facts, f"refusals_{contact.cool_down_days}d", 0)
+        # One more contact may not pass the limit.
+        self.windows = [(w.channel, w.rule, _over(facts, w.column, w.most - 1)) for w in contact.windows]
+
+
+def _by_offer(
+    facts: Facts, offer: Offer, catalogue: Catalogue, shared: _Shared
+) -> Iterator[tuple[str, Mask]]:
     product = catalogue.products[offer.product]
-    unprofiled = _without(facts, "consent_profiling")
     if offer.kind == "general":
-        yield "profiled", ~unprofiled
+        yield "profiled", ~shared.unprofiled
     else:
-        yield "no_profiling_consent", unprofiled
-    yield "no_marketing_consent", _without(facts, "consent_marketing")
+        yield "no_profiling_consent", shared.unprofiled
+    yield "no_marketing_consent", shared.unwilling
     if offer.kind == "retention":
         yield "not_held", ~(facts.numbers(f"holds_{product.name}") > 0)
     else:
@@ -176,16 +192,14 @@ def _by_offer(facts: Facts, offer: Offer, catalogue: Catalogue) -> Iterator[tupl
 
 
 def _by_channel(
-    facts: Facts, channel: str, catalogue: Catalogue, policy: Policy
+    facts: Facts, channel: str, catalogue: Catalogue, shared: _Shared
 ) -> Iterator[tuple[str, Mask]]:
-    contact = policy.contact
     yield "unreachable", ~catalogue.channels[channel].reaches.holds(facts)
-    yield "open_complaint", _over(facts, "complaints_open", contact.max_open_complaints)
-    yield "refused_recently", _over(facts, f"refusals_{contact.cool_down_days}d", 0)
-    for window in contact.windows:
-        if window.channel in ("", channel):
-            # One more contact may not pass the limit.
-            yield window.rule, _over(facts, window.column, window.most - 1)
+    yield "open_complaint", shared.complains
+    yield "refused_recently", shared.refused
+    for by, rule, over in shared.windows:
+        if by in ("", channel):
+            yield rule, over
 
 
 def _over(facts: Facts, name: str, limit: int) -> Mask:

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
+from features.database.address import Where
 from features.errors import NotReadyError, RefusedError
 from serving.log.decisions import CONTROL, TARGET, open_log
 from serving.results.comparison import summed
@@ -46,7 +46,7 @@ class EarnedByModels:
         return asdict(self)
 
 
-def report(log_path: Path, campaign: str) -> Earned:
+def report(log_path: Where, campaign: str) -> Earned:
     """A list's target group against its control; of a plan and live the champion against nobody.
 
     Raises
@@ -60,7 +60,7 @@ def report(log_path: Path, campaign: str) -> Earned:
     return _headline(log_path, rows)
 
 
-def earned_by_arm(log_path: Path, campaign: str) -> tuple[Earned, ...]:
+def earned_by_arm(log_path: Where, campaign: str) -> tuple[Earned, ...]:
     """Each arm of a campaign against those who were left alone, and the champion against its rival.
 
     Raises
@@ -79,7 +79,7 @@ def earned_by_arm(log_path: Path, campaign: str) -> tuple[Earned, ...]:
     return tuple(found)
 
 
-def earned_by_campaign(log_path: Path, tell: _Tell) -> tuple[Earned, ...]:
+def earned_by_campaign(log_path: Where, tell: _Tell) -> tuple[Earned, ...]:
     """Every campaign that can be compared, in the order in which they were recorded.
 
     `tell` is told of each other one why not.
@@ -92,7 +92,7 @@ def earned_by_campaign(log_path: Path, tell: _Tell) -> tuple[Earned, ...]:
     return tuple(_headline(log_path, rows) for rows in _comparable(log_path, tell))
 
 
-def earned_by_models(log_path: Path, tell: _Tell) -> tuple[EarnedByModels, ...]:
+def earned_by_models(log_path: Where, tell: _Tell) -> tuple[EarnedByModels, ...]:
     """The same for the models behind the campaigns: each campaign against its own control, then summed.
 
     Raises
@@ -112,7 +112,7 @@ def earned_by_models(log_path: Path, tell: _Tell) -> tuple[EarnedByModels, ...]:
     return tuple(_together(models, currency, earned) for (models, currency), earned in parts.items())
 
 
-def _comparable(log_path: Path, tell: _Tell) -> Iterator[Followed]:
+def _comparable(log_path: Where, tell: _Tell) -> Iterator[Followed]:
     any_told = False
     for name in _names(log_path):
         try:
@@ -127,20 +127,18 @@ def _comparable(log_path: Path, tell: _Tell) -> Iterator[Followed]:
         raise NotReadyError(f"{log_path}: no campaign can be told yet; cure: run `tenure outcomes import`")
 
 
-def _names(log_path: Path) -> list[str]:
-    if not log_path.is_file():
-        raise NotReadyError(f"{log_path}: no decisions yet; cure: run `tenure lists pull`")
+def _names(log_path: Where) -> list[str]:
     with open_log(log_path, only_read=True) as log:
         found = log.execute("SELECT campaign FROM decisions GROUP BY campaign ORDER BY min(rowid)")
         return [str(name) for (name,) in found]
 
 
-def _headline(log_path: Path, rows: Followed) -> Earned:
+def _headline(log_path: Where, rows: Followed) -> Earned:
     kind = str(rows["kind"].iat[0])
     return compare(rows, _ARM[kind], _AGAINST[kind], _untimely(log_path, str(rows["campaign"].iat[0])))
 
 
-def _untimely(log_path: Path, campaign: str) -> dict[str, int]:
+def _untimely(log_path: Where, campaign: str) -> dict[str, int]:
     with open_log(log_path, only_read=True) as log:
         query = "SELECT flag, count(*) FROM timed WHERE campaign = ? GROUP BY flag"
         return dict(log.execute(query, (campaign,)).fetchall())

@@ -149,7 +149,7 @@ def compare(rows: Followed, arm: str, against: str, untimely: Mapping[str, int])
         profit_power=_power(a, b, "profit"),
         **timing,
         outcomes_until=str(rows["known_at"].dropna().max()),
-        cautions=_cautions(ratio, min(taken), **timing),
+        cautions=_cautions(ratio, min(taken), int(drawn["open"].sum()), **timing),
     )
 
 
@@ -182,12 +182,14 @@ def _only(values: pd.Series) -> str:
     return str(found[0]) if len(found) == 1 else ""
 
 
-def _cautions(ratio: float, fewest: int, early: int, late: int) -> tuple[str, ...]:
+def _cautions(ratio: float, fewest: int, unfinished: int, early: int, late: int) -> tuple[str, ...]:
     said = []
     if ratio < 0.001:
         said.append(f"the arms are not as planned (p = {ratio:.1g}): do not trust this")
     if fewest < _FEW:
         said.append(f"{fewest} takers in one of the groups: the profit's interval is rough")
+    if unfinished:
+        said.append(f"the windows of {unfinished:,} decisions go on after the last outcome: more may come")
     if early:
         said.append(f"{early:,} outcomes came before their decision and do not count")
     if late:

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from features.database.address import Where
 from features.errors import RefusedError
 from serving.results.followed import Followed, followed
 from training.estimate import Estimate, by_influence
@@ -77,7 +77,7 @@ def simple_ways(rows: Followed) -> dict[str, NDArray[Any]]:
 
 
 def evaluate(
-    log_path: Path, campaign: str, ways: Mapping[str, Mapping[str, str]] | None = None
+    log_path: Where, campaign: str, ways: Mapping[str, Mapping[str, str]] | None = None
 ) -> PolicyReport:
     """Off-policy estimates of the simple ways, and of others.
 

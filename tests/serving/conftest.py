@@ -160,6 +160,7 @@ class MemoryReader:
     stale: frozenset[str] = frozenset()
     generation: str = "2026-01-01.1"
     as_of: datetime = AS_OF
+    local: bool = True
 
     def read(self, customer_ids: list[str], now: datetime | None = None) -> OnlineRows:
         from serving.columns import from_frame

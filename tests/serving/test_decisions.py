@@ -12,15 +12,17 @@ from features.errors import NotReadyError, RefusedError
 from features.generations import Generation, serve, write_generation
 from features.home import Home
 from serving.log.decisions import (
+    LEAVING_DAYS,
     WINDOW_DAYS,
     Decision,
     latest_campaign,
+    log_session,
     open_log,
     read_decisions,
     record_decisions,
 )
 from serving.log.evidence import features_of
-from training.specs import RESPONSE
+from training.specs import RESPONSE, RETENTION
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -64,45 +66,40 @@ TWO = replace(
 )
 
 
-def test_decisions_come_back_as_they_were_recorded(tmp_path):
-    path = tmp_path / "decisions.db"
-    assert record_decisions(path, [TWO, ONE]) == 2
-    assert read_decisions(path, "L1") == (ONE, TWO)
-    assert latest_campaign(path) == "L1"
+def test_decisions_come_back_as_they_were_recorded(where):
+    assert record_decisions(where, [TWO, ONE]) == 2
+    assert read_decisions(where, "L1") == (ONE, TWO)
+    assert latest_campaign(where) == "L1"
 
 
-def test_recording_again_changes_nothing_and_keeps_the_first_time(tmp_path):
-    path = tmp_path / "decisions.db"
-    record_decisions(path, [ONE, TWO])
+def test_recording_again_changes_nothing_and_keeps_the_first_time(where):
+    record_decisions(where, [ONE, TWO])
     later = replace(ONE, decided_at="2027-01-01T00:00:00Z")
-    assert record_decisions(path, [later, TWO]) == 0
-    assert read_decisions(path, "L1")[0].decided_at == ONE.decided_at
+    assert record_decisions(where, [later, TWO]) == 0
+    assert read_decisions(where, "L1")[0].decided_at == ONE.decided_at
 
 
-def test_a_decision_is_never_rewritten(tmp_path):
-    path = tmp_path / "decisions.db"
-    record_decisions(path, [ONE])
+def test_a_decision_is_never_rewritten(where):
+    record_decisions(where, [ONE])
     with pytest.raises(RefusedError, match="L1:C1"):
-        record_decisions(path, [TWO, replace(ONE, arm="control")])
-    assert read_decisions(path, "L1") == (ONE,)
+        record_decisions(where, [TWO, replace(ONE, arm="control")])
+    assert read_decisions(where, "L1") == (ONE,)
     for statement in ("UPDATE decisions SET arm = 'control'", "DELETE FROM decisions"):
-        with pytest.raises(sqlite3.IntegrityError, match="append-only"), open_log(path) as log:
+        with pytest.raises(RefusedError, match="append-only"), open_log(where) as log:
             log.execute(statement)
 
 
-def test_unknown_lists_and_empty_logs_say_the_cure(tmp_path):
-    path = tmp_path / "decisions.db"
-    for call in (lambda: latest_campaign(path), lambda: read_decisions(path, "L1")):
+def test_unknown_lists_and_empty_logs_say_the_cure(where):
+    for call in (lambda: latest_campaign(where), lambda: read_decisions(where, "L1")):
         with pytest.raises(NotReadyError, match="tenure lists pull"):
             call()
-    assert not path.exists()
-    record_decisions(path, [ONE])
+    assert not log_session(where).ready()
+    record_decisions(where, [ONE])
     with pytest.raises(NotReadyError, match="no campaign 'L9'"):
-        read_decisions(path, "L9")
+        read_decisions(where, "L9")
 
 
-def test_many_decisions_are_recorded_in_one_go_and_again_without_effect(tmp_path):
-    path = tmp_path / "decisions.db"
+def test_many_decisions_are_recorded_in_one_go_and_again_without_effect(where):
 
     def many(probability=0.9):
         return (
@@ -110,28 +107,26 @@ def test_many_decisions_are_recorded_in_one_go_and_again_without_effect(tmp_path
             for n in range(25_000)
         )
 
-    assert record_decisions(path, many()) == 25_000
-    assert record_decisions(path, many()) == 0
+    assert record_decisions(where, many()) == 25_000
+    assert record_decisions(where, many()) == 0
     with pytest.raises(RefusedError, match="L1:C0, L1:C1"):
-        record_decisions(path, [replace(ONE, decision_id="L1:new"), *many(0.5)])
-    assert len(read_decisions(path, "L1")) == 25_000
+        record_decisions(where, [replace(ONE, decision_id="L1:new"), *many(0.5)])
+    assert len(read_decisions(where, "L1")) == 25_000
 
 
-def test_decisions_that_contradict_each_other_in_one_call_are_refused(tmp_path):
-    path = tmp_path / "decisions.db"
+def test_decisions_that_contradict_each_other_in_one_call_are_refused(where):
     with pytest.raises(RefusedError, match="L1:C1"):
-        record_decisions(path, [ONE, TWO, replace(ONE, action="")])
+        record_decisions(where, [ONE, TWO, replace(ONE, action="")])
     with pytest.raises(NotReadyError):
-        read_decisions(path, "L1")
+        read_decisions(where, "L1")
 
 
-def test_readers_see_what_is_committed_while_others_write(tmp_path):
-    path = tmp_path / "decisions.db"
-    record_decisions(path, [ONE])
-    with open_log(path) as log:
+def test_readers_see_what_is_committed_while_others_write(where):
+    record_decisions(where, [ONE])
+    with open_log(where) as log:
         log.execute("INSERT INTO outcomes VALUES ('o1', 'L1:C1', 'C1', 'a', 'bought', 'b', '', NULL)")
-        assert read_decisions(path, "L1") == (ONE,)
-        with open_log(path, only_read=True) as other:
+        assert read_decisions(where, "L1") == (ONE,)
+        with open_log(where, only_read=True) as other:
             assert other.execute("SELECT count(*) FROM outcomes").fetchone() == (0,)
 
 
@@ -150,8 +145,9 @@ def test_a_log_of_another_format_is_refused_with_the_cure(tmp_path):
     assert len(path.read_bytes()) == len(before)
 
 
-def test_outcomes_count_for_as_long_as_the_model_of_responses_learns():
+def test_outcomes_count_for_as_long_as_the_models_of_contacts_learn():
     assert RESPONSE.horizon_days == WINDOW_DAYS
+    assert RETENTION.horizon_days == LEAVING_DAYS
 
 
 def _generation(home, number, frame):
@@ -192,12 +188,11 @@ def _write_and_die(path):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_kill_keeps_what_was_committed_and_nothing_else(tmp_path):
-    path = tmp_path / "decisions.db"
-    process = multiprocessing.get_context("fork").Process(target=_write_and_die, args=(path,))
+def test_a_kill_keeps_what_was_committed_and_nothing_else(where):
+    process = multiprocessing.get_context("fork").Process(target=_write_and_die, args=(where,))
     process.start()
     process.join(30)
     assert process.exitcode == -signal.SIGKILL
-    assert read_decisions(path, "L1") == (ONE,)
-    with open_log(path) as log:
+    assert read_decisions(where, "L1") == (ONE,)
+    with open_log(where) as log:
         assert log.execute("SELECT count(*) FROM outcomes").fetchone() == (0,)

@@ -94,6 +94,7 @@ def test_a_list_earned_what_can_be_reckoned_by_hand(path):
     )
     assert e.sample_ratio_p == pytest.approx(1.0) and (e.early, e.late) == (1, 1)
     assert len(e.cautions) == 2 and "before" in e.cautions[0] and "after" in e.cautions[1]
+    # An outcome after the window is heard of too: by then all windows were over.
     assert e.outcomes_until == (DECIDED + timedelta(days=11)).isoformat(timespec="microseconds")
     assert e.to_dict()["rate_power"]["smallest"] == e.rate_power.smallest > 0
 
@@ -120,6 +121,19 @@ def test_arms_that_are_not_as_planned_are_not_to_be_trusted(path):
     target, control = [of(LIST, n) for n in range(100)], [of(CONTROL, n) for n in range(100, 150)]
     e = report(logged(path, [*target, *control], [came(target[0], "bought")]), "L1")
     assert e.sample_ratio_p < 0.001 and "not as planned" in e.cautions[0] and "rough" in e.cautions[1]
+
+
+def test_a_report_says_how_many_windows_were_still_open_when_the_last_outcome_came(path):
+    late = {"decided_at": "2026-03-02T00:00:00Z"}
+    decisions = [of(LIST, 1), of(LIST, 2, **late), of(LIST, 3, window_days=180), of(CONTROL, 4)]
+    logged(path, decisions, [came(decisions[0], "bought", days=84)])
+    assert followed(path, "L1")["open"].tolist() == [False, True, True, False]
+    (open_,) = [words for words in report(path, "L1").cautions if "windows" in words]
+    assert open_.startswith("the windows of 2 decisions go on after the last outcome")
+    # What is heard of any other campaign tells how far outcomes are in as well.
+    other = of(LIST, 5, campaign="L2")
+    logged(path, [other], [came(other, "shown", days=173)])
+    assert not followed(path, "L1")["open"].any()
 
 
 def test_reports_that_cannot_be_given_say_why(path, tmp_path):

@@ -36,6 +36,7 @@ FIELDS = (
 PARAMS = {"num_leaves": 4, "min_data_in_leaf": 30, "num_iterations": 12, "learning_rate": 0.1}
 PRODUCTS = ("card", "loan")
 FATIGUE = {"app": 0.25, "call": 0.75}
+WEAKER = 0.2
 
 
 def _contact_model(frame, spec, products, contacts):
@@ -72,7 +73,9 @@ def optional(frame, models):
     margin = Model("margin", "first_year", 270, 0, "EUR", models["value"].features, heads, {})
     return {
         "margin": margin,
-        "response": _contact_model(frame, RESPONSE, ["card", "loan"], {"fatigue": FATIGUE}),
+        "response": _contact_model(
+            frame, RESPONSE, ["card", "loan"], {"fatigue": FATIGUE, "tiring": {"weaker": WEAKER}}
+        ),
         "retention": _contact_model(frame, RETENTION, ["current_account"], {"accepts": {"app": 0.11}}),
     }
 
@@ -96,7 +99,7 @@ def test_learned_scores_of_one_row_are_the_batchs_to_the_bit(whole, frame):
         for name, found in batch.values.items():
             assert alone.values[name].tobytes() == found[row : row + 1].tobytes(), name
         own = effects_of(whole, take(columns, [row]), alone.values)
-        for name in ("alone", "contacted", "accepts", "stake"):
+        for name in ("alone", "contacted", "accepts", "stake", "fatigue"):
             assert getattr(own, name)[0].tobytes() == getattr(effects, name)[row].tobytes(), name
 
 
@@ -112,13 +115,31 @@ def test_what_is_learned_takes_the_place_of_priors_and_says_so(whole, frame):
         assert effects.basis[place] == ("model" if known else "prior"), option.name
         same = np.array_equal(effects.contacted[:, place], priors.contacted[:, place], equal_nan=True)
         assert same != known, option.name
-        assert effects.fatigue[place] == FATIGUE.get(option.channel, max(FATIGUE.values()))
+        assert (effects.fatigue[:, place] >= FATIGUE.get(option.channel, max(FATIGUE.values()))).all()
         if known and option.kind == "cross_sell":
             assert np.array_equal(
                 effects.stake[:, place], found[f"margin_{option.product}"], equal_nan=True
             )
         if option.name == "fee_waiver.app":
             assert (effects.accepts[:, place] == 0.11).all()
+
+
+def test_a_contact_costs_most_with_whom_later_contacts_would_gain_most(whole, frame):
+    columns = from_frame(frame)
+    found = whole.score(columns).values
+    effects = effects_of(whole, columns, found)
+    options = whole.catalogue.options
+    products = [place for place, option in enumerate(options) if option.kind == "cross_sell"]
+    unknown = np.full(len(frame), np.nan)
+    chances = [found.get(f"propensity_{options[p].product}", unknown) for p in products]
+    may = np.isfinite(np.column_stack(chances))
+    p, stake = effects.contacted[:, products], effects.stake[:, products]
+    most = np.fmax.reduce(np.where(may, p * (1 - p) * stake, 0.0), axis=1)
+    for place, option in enumerate(options):
+        own = effects.fatigue[:, place] - FATIGUE.get(option.channel, max(FATIGUE.values()))
+        np.testing.assert_allclose(own, WEAKER * most, rtol=1e-9)
+    assert np.ptp(most) > 0
+    assert (~may).any(), "holders of a product are not to be had for it"
 
 
 def test_fatigue_is_taken_from_every_value(whole, frame):

@@ -86,6 +86,7 @@ def test_pulling_again_is_the_same_list_and_every_row_is_a_decision(scored, sett
     assert again.manifest.list_id == first.manifest.list_id
     assert [d.customer_id for d in decisions] == [r.customer_id for r in first.rows]
     for decision in decisions:
+        assert decision.window_days == 90
         assert decision.arm_probability == (0.1 if decision.arm == "control" else 0.9)
         assert decision.decision_id == f"{decision.campaign}:{decision.customer_id}"
     with pytest.raises(RefusedError, match="recorded otherwise"):

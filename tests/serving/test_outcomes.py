@@ -4,14 +4,17 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.database.address import Address
 from features.errors import InputError, NotReadyError, RefusedError
-from serving.log.decisions import Decision, open_log, record_decisions
-from serving.log.outcomes import KINDS, Outcome, Received, import_outcomes, record_outcomes
+from serving.log.decisions import Decision, log_session, open_log, record_decisions
+from serving.log.outcome_file import import_outcomes
+from serving.log.outcomes import KINDS, Outcome, Received, record_outcomes
 
 COLUMNS = ("outcome_id", "decision_id", "customer_id", "at", "kind", "known_at")
 AT = "2026-02-01T10:00:00Z"
@@ -51,10 +54,9 @@ def _decision(number: int, arm: str) -> Decision:
 
 
 @pytest.fixture
-def log(tmp_path):
-    path = tmp_path / "decisions.db"
-    record_decisions(path, [_decision(n, "target" if n <= 180 else "control") for n in range(1, 201)])
-    return path
+def log(where):
+    record_decisions(where, [_decision(n, "target" if n <= 180 else "control") for n in range(1, 201)])
+    return where
 
 
 def _write(path, rows):
@@ -175,8 +177,8 @@ def test_each_outcome_that_is_handed_in_is_answered_for(log):
 
 @settings(deadline=None, max_examples=25)
 @given(st.integers(-(10**7), 10**7))
-def test_an_outcome_counts_from_its_decision_to_the_end_of_its_window(tmp_path_factory, seconds):
-    path = tmp_path_factory.mktemp("log") / "decisions.db"
+def test_an_outcome_counts_from_its_decision_to_the_end_of_its_window(new_log, seconds):
+    path = new_log()
     record_decisions(path, [_decision(1, "target")])
     (found,) = record_outcomes(path, [_outcome(1, days=seconds / 86_400)])
     end = 90 * 86_400
@@ -185,9 +187,9 @@ def test_an_outcome_counts_from_its_decision_to_the_end_of_its_window(tmp_path_f
 
 @settings(deadline=None, max_examples=10)
 @given(st.lists(st.tuples(st.integers(1, 12), st.sampled_from(KINDS[:3])), max_size=15), st.randoms())
-def test_order_and_repetition_of_outcomes_do_not_matter(tmp_path_factory, drawn, random):
+def test_order_and_repetition_of_outcomes_do_not_matter(new_log, drawn, random):
     def stored(batches):
-        path = tmp_path_factory.mktemp("log") / "decisions.db"
+        path = new_log()
         record_decisions(path, [_decision(n, "target") for n in range(1, 13)])
         for batch in batches:
             record_outcomes(path, batch)
@@ -200,7 +202,7 @@ def test_order_and_repetition_of_outcomes_do_not_matter(tmp_path_factory, drawn,
     assert stored([outcomes]) == stored([[o] for o in shuffled])
 
 
-def test_files_that_are_no_outcomes(log, tmp_path):
+def test_files_that_are_no_outcomes(log, new_log, tmp_path):
     with pytest.raises(InputError, match="no such file"):
         import_outcomes(tmp_path / "none.csv", log, lambda _: None)
     path = tmp_path / "o.csv"
@@ -211,27 +213,30 @@ def test_files_that_are_no_outcomes(log, tmp_path):
     with pytest.raises(InputError, match="CSV in UTF-8"):
         import_outcomes(path, log, lambda _: None)
     with pytest.raises(NotReadyError, match="tenure lists pull"):
-        record_outcomes(tmp_path / "none.db", [_outcome(1)])
-    assert not (tmp_path / "none.db").exists()
+        record_outcomes(nowhere := new_log(), [_outcome(1)])
+    assert not log_session(nowhere).ready()
 
 
 _WRITER = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from features.database.address import Address
 from serving.log.outcomes import Outcome, record_outcomes
+where = Address(sys.argv[1]) if "://" in sys.argv[1] else Path(sys.argv[1])
 at = datetime(2026, 2, 1, tzinfo=UTC)
 for n in range(1_000_000):
     one = {"decision_id": "L1:C1", "customer_id": "C1", "at": at, "kind": "shown", "known_at": at}
-    record_outcomes(Path(sys.argv[1]), [Outcome(outcome_id=f"{n}-{i}", **one) for i in range(3)])
+    record_outcomes(where, [Outcome(outcome_id=f"{n}-{i}", **one) for i in range(3)])
     print(n, flush=True)
 """
 
 
 def test_a_kill_loses_no_outcome_that_was_acknowledged(log):
     # Hangs up when the parent does; the kill falls somewhere into the writes that follow.
+    place = log.url if isinstance(log, Address) else str(log)
     with subprocess.Popen(
-        [sys.executable, "-c", _WRITER, log], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", _WRITER, place], stdout=subprocess.PIPE, text=True
     ) as writer:
         said = [int(writer.stdout.readline()) for _ in range(20)]
         writer.send_signal(signal.SIGKILL)
@@ -239,6 +244,7 @@ def test_a_kill_loses_no_outcome_that_was_acknowledged(log):
     assert writer.returncode == -signal.SIGKILL
     with open_log(log) as opened:
         there = {row[0] for row in opened.execute("SELECT outcome_id FROM outcomes")}
-        assert opened.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        if isinstance(log, Path):
+            assert opened.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert {f"{n}-{i}" for n in said for i in range(3)} <= there
     assert len(there) % 3 == 0, "a batch is whole or not there"

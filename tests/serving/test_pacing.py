@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.deciding.pacing import DAYS, elapsed, pace, paced
+from serving.deciding.pacing import DAYS, demand, elapsed, pace, paced
 from serving.deciding.prices import PlanPrices
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,31 +31,40 @@ amounts = st.floats(0.0, 1e9)
 limits = st.floats(0.01, 1e9)
 
 
-@given(amounts, amounts, limits)
-def test_the_factor_is_bounded_and_one_on_the_path(spent, path, limit):
-    assert 1 / 8 - 1e-9 <= pace(spent, path, limit) <= 8 + 1e-9
-    assert pace(path, path, limit) == 1.0
+steeps = st.floats(0.1, 10.0)
 
 
-@given(amounts, amounts, amounts, limits)
-def test_the_factor_rises_with_spending_and_falls_with_the_path(one, other, path, limit):
+@given(amounts, limits, steeps)
+def test_the_factor_is_bounded_and_one_where_the_rest_uses_what_is_left(due, left, steepness):
+    assert 1 / 8 - 1e-9 <= pace(due, left, steepness) <= 8 + 1e-9
+    assert pace(left, left, steepness) == 1.0
+
+
+@given(amounts, amounts, limits, steeps)
+def test_the_factor_rises_with_what_is_due_and_falls_with_what_is_left(one, other, amount, steepness):
     less, more = sorted((one, other))
-    assert pace(less, path, limit) <= pace(more, path, limit)
-    assert pace(path, less, limit) >= pace(path, more, limit)
+    assert pace(less, amount, steepness) <= pace(more, amount, steepness) + 1e-12
+    assert pace(amount, less, steepness) >= pace(amount, more, steepness) - 1e-12
 
 
-@given(limits)
-def test_nothing_spent_lets_prices_fall_to_the_floor_and_all_spent_early_raises_them_to_the_top(limit):
-    assert math.isclose(pace(0.0, limit, limit), 1 / 8)
-    assert math.isclose(pace(limit, 0.0, limit), 8.0)
+@given(limits, steeps)
+def test_nothing_due_lets_prices_fall_to_the_floor_and_nothing_left_lifts_them_to_the_top(limit, steepness):
+    assert math.isclose(pace(0.0, limit, steepness), 1 / 8)
+    assert math.isclose(pace(limit, 0.0, steepness), 8.0)
 
 
-@given(st.floats(0.0, 100.0), st.floats(0.0, 100.0), shares)
-def test_steps_after_each_customer_add_up_to_the_same_price(first, second, share):
-    """The closed form is the product of its multiplicative steps, as long as no bound is met."""
-    path = share * 100.0
-    together = pace(first + second, path, 1e4)
-    assert math.isclose(pace(first, path, 1e4) * pace(second, 0.0, 1e4), together, rel_tol=1e-9)
+@given(st.floats(0.7, 1.4), st.floats(0.5, 4.0))
+def test_at_the_new_price_the_rest_uses_what_is_left(ratio, steepness):
+    """Where use falls with the price as steeply as was measured, one step is all that it takes."""
+    factor = pace(ratio * 100.0, 100.0, steepness)
+    assert math.isclose(ratio * 100.0 * factor**-steepness, 100.0, rel_tol=1e-9)
+
+
+@given(st.integers(0, 10_000), shares)
+def test_as_many_as_were_planned_for_are_no_news_and_half_of_many_is_half(planned, share):
+    assert demand(round(share * planned), planned, share) == 1.0
+    assert demand(5_000, 0, share) == 1.0
+    assert demand(5_000, 20_000, 0.5) == 0.5
 
 
 @given(shares)
@@ -71,12 +80,21 @@ def test_minimum_volumes_keep_their_price_and_no_price_is_below_zero(spent, shar
     assert found["total budget"] >= 2.0 / 8.001 and found["call hours"] >= 0.0
 
 
-def test_what_the_plan_does_not_use_up_is_free_until_spending_runs_ahead():
-    assert paced(PLAN, {"call hours": 1.0}, 0.5).prices["call hours"] == 0.0
-    assert paced(PLAN, {"call hours": 3.5}, 0.5).prices["call hours"] == 0.0, "as far off by chance"
-    ahead = paced(PLAN, {"call hours": 3.7}, 0.5).prices["call hours"]
-    further = paced(PLAN, {"call hours": 4.5}, 0.5).prices["call hours"]
-    assert 0.0 < ahead < further
+def test_what_the_plan_does_not_use_up_is_free_until_more_is_due_than_is_left():
+    """The plan uses 2 of 5 hours; half way, 1 is due."""
+
+    def price(spent):
+        return paced(PLAN, {"call hours": spent}, 0.5).prices["call hours"]
+
+    assert price(1.0) == price(4.0) == 0.0
+    assert price(4.4) == 0.0, "chance explains as much"
+    assert 0.0 < price(4.6) < price(4.9)
+
+
+def test_where_fewer_come_prices_fall_so_that_those_who_come_use_it():
+    spent = {"total budget": 40.0}
+    fewer = paced(PLAN, spent, 0.5, coming=0.5).prices["total budget"]
+    assert fewer < paced(PLAN, spent, 0.5).prices["total budget"] <= 2.0
 
 
 def test_the_plans_days_pass_evenly_and_end():

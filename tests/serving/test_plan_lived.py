@@ -2,8 +2,12 @@
 
 from typing import Any
 
+from click.testing import CliRunner
+
+from features.errors import NotReadyError
 from features.home import Home
-from serving.log.decisions import read_decisions
+from serving.cli.main import main
+from serving.log.decisions import open_log, read_decisions
 
 
 def test_the_simulated_bank_lives_on_after_a_plan(own_bank: tuple[Home, Any]) -> None:
@@ -15,6 +19,17 @@ def test_the_simulated_bank_lives_on_after_a_plan(own_bank: tuple[Home, Any]) ->
     assert len(contacts) < len(decisions) == planned["considered"]
     happened = tenure("advance", "--list", planned["plan_id"], "--months", "1")
     assert happened["kinds"]["shown"] == len(contacts)
+    # Outcomes of decisions on the old features would all be late: only new ones will do.
+    old = CliRunner().invoke(main, ["lists", "plan", "--home", str(home.path)])
+    assert old.exit_code == NotReadyError.exit_code and "tenure features build" in old.stderr
+    tenure("features", "build", "--months", "30", "--every", "3")
+    tenure("features", "materialize")
+    tenure("score", "--all")
     again = tenure("lists", "plan", "--budget", "total=200")
-    assert again["plan_id"] != planned["plan_id"]
-    assert again["consent_withdrawn"] >= happened["kinds"].get("opted_out", 0)
+    assert again["plan_id"] != planned["plan_id"] and again["as_of"] > planned["as_of"]
+    assert again["contacted"] > 0
+    with open_log(home.decisions_db, only_read=True) as log:
+        asked = "SELECT customer_id FROM outcomes WHERE kind = 'opted_out'"
+        gone = {who for (who,) in log.execute(asked).fetchall()}
+    later = read_decisions(home.decisions_db, again["plan_id"])
+    assert gone and not gone & {d.customer_id for d in later if d.action}

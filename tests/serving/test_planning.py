@@ -1,26 +1,28 @@
 import csv
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import files
 
 import duckdb
-import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from features.errors import InputError, RefusedError
+from features.errors import InputError, NotReadyError, RefusedError
 from features.online.events import Event, Events
 from serving.batch import score_all
 from serving.cli.main import main
 from serving.deciding.arms import assign
 from serving.deciding.prices import read_prices
 from serving.lists.allotment import Fair
+from serving.lists.fresh import check_fresh
 from serving.lists.plan import make_plan
 from serving.lists.plan_manifest import told
 from serving.lists.pull import pull
 from serving.lists.sources import gather
-from serving.log.decisions import read_decisions
+from serving.log.decisions import read_decisions, record_decisions
+from serving.log.outcomes import Outcome, record_outcomes
 from serving.policy import policy_of
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -62,6 +64,8 @@ def test_everybody_is_decided_for_once_within_the_limits_and_only_contacts_are_l
     decisions = read_decisions(scored.decisions_db, manifest.plan_id)
     assert sorted(d.customer_id for d in decisions) == frame["customer_id"].tolist()
     rows = list(csv.DictReader((tmp_path / "plan.csv").open(newline="")))
+    # Retention offers are among the options: every arm has the same time to leave.
+    assert {d.window_days for d in decisions} == {180}
     acting = {d.customer_id for d in decisions if d.action}
     held = {d.customer_id for d in decisions if d.arm == "universal_control" and d.option}
     assert {r["customer_id"] for r in rows} == acting | held and held
@@ -71,6 +75,7 @@ def test_everybody_is_decided_for_once_within_the_limits_and_only_contacts_are_l
     assert uses["total budget"].price > 0.0
     assert 0.0 <= manifest.gap < 0.05
     spent = sum(d.contact_cost for d in decisions if d.action)
+    assert uses["call hours"].plan + uses["call hours"].experiment <= 2.0 + 1e-9
     told_of = uses["total budget"].plan + uses["total budget"].experiment
     incentives = sum(1 for d in decisions if d.action and d.offer == "fee_waiver") * 0.3 * 30.0
     assert told_of == pytest.approx(spent + incentives)
@@ -98,11 +103,11 @@ def test_arms_are_drawn_as_everywhere_and_those_without_a_plan_decide_as_they_sa
         assert d.arm_probability == shares[d.arm]
         # What the other arms would have done with the same customer counts as well.
         assert 0.0 < d.probability <= 1.0
-    cost = {
-        arm: np.mean([d.contact_cost for d in decisions if d.arm == arm and d.action])
-        for arm in ("no_constraints", "champion")
-    }
-    assert cost["no_constraints"] > 2 * cost["champion"]
+    use = made.manifest.uses[0]
+    assert 0.0 < use.experiment <= (0.36 + 0.04 + 0.6 * policy.exploration) * 5.0 + 1e-9
+    assert use.plan + use.experiment + use.before <= use.limit == 5.0
+    beside = [d for d in decisions if d.arm == "no_constraints" and d.action]
+    assert beside and len(beside) < sum(wanted[d.customer_id] == "no_constraints" for d in decisions)
 
 
 def test_the_same_plan_again_has_the_same_rows_and_other_budgets_are_another_plan(
@@ -118,6 +123,34 @@ def test_the_same_plan_again_has_the_same_rows_and_other_budgets_are_another_pla
     assert read_prices(scored).plan_id == other.manifest.plan_id
 
 
+def test_what_the_month_until_now_used_is_left_out_of_the_next_plan_of_it(scored, settings):
+    """A plan that nobody carried out uses nothing up; contacts that were shown do, and live ones."""
+    first = _plan(scored, settings, budgets={"total": 20.0})
+    assert first.manifest.uses[0].before == 0.0
+    made = [d for d in read_decisions(scored.decisions_db, first.manifest.plan_id) if d.action]
+    shown = [
+        Outcome(
+            outcome_id=f"o{n}",
+            decision_id=d.decision_id,
+            customer_id=d.customer_id,
+            at=NOW,
+            kind="shown",
+            known_at=NOW,
+        )
+        for n, d in enumerate(made[:9])
+    ]
+    record_outcomes(scored.decisions_db, shown)
+    live = replace(made[9], decision_id="x", campaign="live", kind="live", prices="")
+    twice = replace(live, decision_id="y")
+    record_decisions(scored.decisions_db, [live, twice])
+    again = _plan(scored, settings, budgets={"total": 20.0})
+    use, prices = again.manifest.uses[0], read_prices(scored)
+    costs = dict(zip(prices.options, prices.usage["total budget"], strict=True))
+    assert use.before == pytest.approx(sum(costs[d.action] for d in made[:10])) and use.before > 0.0
+    assert use.plan + use.experiment + use.before <= use.limit == 20.0
+    assert again.manifest.plan_id != first.manifest.plan_id
+
+
 def test_a_list_goes_by_the_prices_of_the_last_plan(scored, settings, tmp_path):
     def listed(name):
         asked = {"settings": settings, "purpose": "", "pulled_by": "", "now": NOW, "tell": lambda _: None}
@@ -125,7 +158,7 @@ def test_a_list_goes_by_the_prices_of_the_last_plan(scored, settings, tmp_path):
 
     before = listed("before.csv")
     assert before.manifest.prices == ""
-    made = _plan(scored, settings, budgets={"total": 3.0})
+    made = _plan(scored, settings, budgets={"total": 8.0})
     price = next(use.price for use in made.manifest.uses)
     after = listed("after.csv")
     assert after.manifest.prices == made.manifest.plan_id
@@ -211,6 +244,38 @@ def test_the_verb_plans_and_says_what_the_limits_are_worth(scored, tmp_path):
     done = CliRunner().invoke(main, [*asked, "--home", str(scored.path)])
     assert done.exit_code == 0, done.output
     assert "one more EUR of 'total budget' is worth" in done.stdout
+    heading = next(line for line in done.stdout.splitlines() if line.startswith("limit"))
+    assert heading.split() == ["limit", "unit", "most", "plan", "experiment", "before", "price"]
     assert len(list(tmp_path.glob("plan-*.csv"))) == 1
     refused = CliRunner().invoke(main, ["lists", "plan", "--budget", "total", "--home", str(scored.path)])
     assert refused.exit_code == InputError.exit_code and "total=20000" in refused.stderr
+
+
+def _history_until(home, last):
+    home.history.mkdir(parents=True, exist_ok=True)
+    manifest = {"tables": {"transactions": {"last": last}}}
+    (home.history / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_a_simulated_bank_that_lived_on_plans_and_pulls_only_on_new_features(scored, settings, tmp_path):
+    scored.truth.mkdir()
+    asked = {"settings": settings, "purpose": "t", "pulled_by": "t", "now": NOW, "tell": lambda _: None}
+    _history_until(scored, "2025-12-31T23:59:00+00:00")
+    assert _plan(scored, settings, budgets={"total": 5.0}).rows
+    recorded = scored.decisions_db.read_bytes()
+    _history_until(scored, "2026-01-01T00:00:00+00:00")
+    for decide in (
+        lambda: _plan(scored, settings, tmp_path / "plan.csv"),
+        lambda: pull(scored, "card", 40, tmp_path / "list.csv", **asked),
+    ):
+        with pytest.raises(NotReadyError, match="goes on to 2026-01-02; cure: run `tenure features"):
+            decide()
+    assert scored.decisions_db.read_bytes() == recorded and not list(tmp_path.glob("*.csv"))
+
+
+@pytest.mark.parametrize(("last", "outrun"), [("2026-01-30", False), ("2026-01-31", True)])
+def test_a_real_bank_is_told_that_history_has_outrun_the_features(scored, last, outrun):
+    _history_until(scored, f"{last}T12:00:00+00:00")
+    told = []
+    check_fresh(scored, datetime(2026, 1, 1, tzinfo=UTC), told.append)
+    assert [("features are of 2026-01-01" in line) for line in told] == [True] * outrun

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.replay import plan_month, replay
+from benchmarks.replay import BUDGET, plan_month, replay
 from features.home import Home
 
 
@@ -14,14 +14,15 @@ def month(own_bank):
 
 
 def test_a_month_through_the_api_spends_the_budget_and_earns_what_the_plan_earns(month):
-    """The tolerances are those of some hundred contacts in random order, far wider than the benchmark's.
+    """The tolerances are those of some dozen dear contacts in random order, far wider than the benchmark's.
 
-    A limit is passed by what one question of 30 customers uses, at most.
+    No limit is passed, whoever asks in one question.
     """
     home, plan = month
-    money, hours, value = replay(home, plan, at_once=30).shares()
-    assert 0.93 <= money <= 1.03
-    assert hours <= 1.2
+    found = replay(home, plan, at_once=30)
+    money, hours, value = found.shares()
+    assert found.spent >= 0.85 * plan.spent[BUDGET]
+    assert money <= 1.0 + 1e-9 and hours <= 1.0 + 1e-9
     assert 0.93 <= value <= 1.03
 
 
@@ -29,4 +30,4 @@ def test_no_less_of_the_money_is_spent_where_fewer_come_than_were_planned_for(mo
     home, plan = month
     paced = replay(home, plan, come=0.7, at_once=30).shares()[0]
     fixed = replay(home, plan, come=0.7, at_once=30, paced=False).shares()[0]
-    assert fixed <= paced <= 1.03
+    assert fixed - 0.05 <= paced <= 1.0 + 1e-9

@@ -8,9 +8,11 @@ from starlette.testclient import TestClient
 def client(home, monkeypatch):
     monkeypatch.setenv("TENURE_HOME", str(home.path))
     monkeypatch.setenv("BENTOML_DO_NOT_TRACK", "True")
+    monkeypatch.setenv("TENURE_ACCESS", "off")
     from serving.service import TenureService
 
-    with TestClient(TenureService.to_asgi(), raise_server_exceptions=False) as client:
+    here = {"base_url": "http://127.0.0.1:3000", "client": ("127.0.0.1", 50_000)}
+    with TestClient(TenureService.to_asgi(), raise_server_exceptions=False, **here) as client:
         yield client
 
 

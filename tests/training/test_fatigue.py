@@ -9,7 +9,11 @@ from features.errors import InputError, RefusedError
 from features.home import Home
 from training.uplift.fatigue import RECENT, Stakes, contact_rows, price_fatigue
 
-STAKES = Stakes(accepted=50.0, opted_out=80.0, complained=20.0)
+STAKES = Stakes(opted_out=80.0, complained=20.0)
+LAW = (0.5, 0.25, 0.1)
+"""How much a contact of each span tires, and"""
+OFTEN = (0.4, 0.6, 0.8)
+"""how many there are of each, before and after."""
 
 
 def met(
@@ -30,22 +34,24 @@ def test_contacts_before_and_after_are_counted_by_hand() -> None:
     rows = contact_rows(
         pd.DataFrame(
             [
-                *(met("A", day) for day in (0, 80, 100, 130, 185)),
-                met("A", 97, "complaint"),
-                met("A", 131, "complaint"),
-                met("A", 131.5, "complaint"),
-                met("B", 101, response="accepted"),
-                met("B", 128, response="opted_out"),
-                met("C", 130, "complaint"),
+                *(met("A", day) for day in (0, 170, 190, 220, 275)),
+                met("A", 187, "complaint"),
+                met("A", 221, "complaint"),
+                met("A", 221.5, "complaint"),
+                met("B", 191, response="accepted"),
+                met("B", 218, response="opted_out"),
+                met("C", 220, "complaint"),
             ]
         )
     )
     told = rows.set_index(["customer_id", rows["at"].dt.dayofyear - 1])
-    assert list(told.index) == [("A", 100), ("A", 130), ("A", 185), ("B", 101), ("B", 128)]
+    assert list(told.index) == [("A", 190), ("A", 220), ("A", 275), ("B", 191), ("B", 218)]
     assert told["contacts_30d"].tolist() == [1, 1, 0, 0, 1]
     assert told["contacts_31_90d"].tolist() == [0, 1, 2, 0, 0]
+    assert told["contacts_91_180d"].tolist() == [0, 0, 1, 0, 0]
     assert told["later_30d"].tolist() == [0, 0, 0, 1, 0]
     assert told["later_31_90d"].tolist() == [2, 1, 0, 0, 0]
+    assert told["later_91_180d"].tolist() == [0, 0, 0, 0, 0]
     assert told["complained"].tolist() == [0, 1, 0, 0, 0]
     assert told["complained_before"].tolist() == [1, 0, 0, 0, 0]
     assert told["accepted"].tolist() == [0, 0, 0, 1, 0]
@@ -55,10 +61,10 @@ def test_contacts_before_and_after_are_counted_by_hand() -> None:
 def lawful(contacts: int = 60_000, seed: int = 0) -> pd.DataFrame:
     """Contacts whose answers follow a stated law of what came before."""
     rng = np.random.default_rng(seed)
-    recent, earlier = rng.poisson(0.4, contacts), rng.poisson(0.6, contacts)
+    before, after = (np.column_stack([rng.poisson(n, contacts) for n in OFTEN]) for _ in range(2))
     age = rng.normal(45, 15, contacts)
     call = rng.random(contacts) < 0.3
-    tired = 0.5 * recent + 0.25 * earlier
+    tired = before @ np.array(LAW)
 
     def drawn(odds: np.ndarray) -> np.ndarray:
         return (rng.random(contacts) < expit(odds)).astype(float)
@@ -66,6 +72,8 @@ def lawful(contacts: int = 60_000, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "customer_id": rng.integers(0, contacts // 4, contacts).astype(str),
+            "at": pd.Timestamp("2025-01-01", tz="UTC")
+            + pd.to_timedelta(rng.integers(0, 900, contacts), "D"),
             "channel": np.where(call, "call", "email"),
             "product": rng.choice(np.array(["card", "loan"]), contacts),
             "age": age,
@@ -73,10 +81,8 @@ def lawful(contacts: int = 60_000, seed: int = 0) -> pd.DataFrame:
             "opted_out": drawn(-4.0 + tired + 0.6 * call),
             "complained": drawn(-4.5 + 1.4 * tired + 0.9 * call),
             "complained_before": 0.0,
-            RECENT[0]: recent.astype(float),
-            RECENT[1]: earlier.astype(float),
-            "later_30d": rng.poisson(0.4, contacts).astype(float),
-            "later_31_90d": rng.poisson(0.6, contacts).astype(float),
+            **{name: before[:, place].astype(float) for place, name in enumerate(RECENT)},
+            **{f"later_{name[9:]}": after[:, place].astype(float) for place, name in enumerate(RECENT)},
         }
     )
 
@@ -84,28 +90,29 @@ def lawful(contacts: int = 60_000, seed: int = 0) -> pd.DataFrame:
 def test_the_law_behind_the_answers_is_found_within_its_interval() -> None:
     found = price_fatigue(lawful(), STAKES, controls=["age"])
     for answer, pull in (("accepted", -0.7), ("opted_out", 1.0), ("complained", 1.4)):
-        for span, weight in zip(RECENT, (0.5, 0.25), strict=True):
+        for span, weight in zip(RECENT, LAW, strict=True):
             slope = found.slopes[answer][span]
             assert slope.point == pytest.approx(pull * weight, abs=3 * slope.error), (answer, span)
-            assert (slope.low > 0) == (pull > 0), (answer, span)
+            assert (slope.point > 0) == (pull > 0), (answer, span)
     assert found.left_out == {}
     assert found.prices["call"].low > found.prices["email"].high
     assert found.later.low > 0
+    assert found.weaker.point == pytest.approx(0.7 * np.dot(LAW, OFTEN), abs=3 * found.weaker.error)
+    assert found.weaker.low > 0
 
 
 def test_the_price_is_what_answers_lose_by_one_more_contact() -> None:
     rows = lawful()
     found = price_fatigue(rows, STAKES, controls=["age"])
-    tired = 0.5 * rows[RECENT[0]] + 0.25 * rows[RECENT[1]]
+    tired = rows[list(RECENT)].to_numpy() @ np.array(LAW)
     lost = 0.0
     # By the law itself: what each later contact would lose if there had been one more before it.
     for answer, start, pull, worth in (
-        ("accepted", -2.0 + 0.02 * (rows["age"] - 45), -0.7, -50.0),
         ("opted_out", -4.0 + 0.6 * (rows["channel"] == "call"), 1.0, 80.0),
         ("complained", -4.5 + 0.9 * (rows["channel"] == "call"), 1.4, 20.0),
     ):
         assert answer in found.slopes
-        for weight, number in ((0.5, 0.4), (0.25, 0.6)):
+        for weight, number in zip(LAW, OFTEN, strict=True):
             one_more = expit(start + pull * (tired + weight)) - expit(start + pull * tired)
             lost += worth * number * one_more.mean()
     assert found.later.point == pytest.approx(lost, rel=0.3)
@@ -117,7 +124,7 @@ def test_the_price_is_what_answers_lose_by_one_more_contact() -> None:
 
 def test_the_price_is_in_the_stakes_unit() -> None:
     rows = lawful(8_000)
-    cents = Stakes(5_000.0, 8_000.0, 2_000.0)
+    cents = Stakes(8_000.0, 2_000.0)
     one, other = price_fatigue(rows, STAKES), price_fatigue(rows, cents)
     assert other.prices["call"] == pytest.approx([100 * v for v in one.prices["call"]])
 
@@ -139,16 +146,16 @@ def test_what_cannot_be_priced_is_refused() -> None:
     with pytest.raises(InputError, match="'age' is missing somewhere"):
         price_fatigue(rows.assign(age=np.nan), STAKES, controls=["age"])
     with pytest.raises(InputError, match="stake is negative"):
-        price_fatigue(rows, Stakes(-1.0, 1.0, 1.0))
+        price_fatigue(rows, Stakes(-1.0, 1.0))
 
 
 def test_the_simulated_banks_fatigue_is_found(bank: Home) -> None:
     """There a contact adds 0.5 to the log-odds of opting out, and fades by a quarter a month."""
     table = pd.read_parquet(bank.history / "interactions.parquet")
     rows = contact_rows(table[table["known_until"].isna()])
-    rows = rows[rows["at"] < rows["at"].max() - pd.Timedelta(days=90)]
+    rows = rows[rows["at"] < rows["at"].max() - pd.Timedelta(days=180)]
     found = price_fatigue(rows, STAKES)
     slopes = found.slopes["opted_out"]
-    for span, law in zip(RECENT, (0.5 * 0.75, 0.5 * 0.75**2.5), strict=True):
+    for span, law in zip(RECENT, (0.5 * 0.75, 0.5 * 0.75**2.5, 0.5 * 0.75**4.5), strict=True):
         assert slopes[span].low < law < slopes[span].high
     assert found.prices["call"].point > found.prices["app"].point > 0

@@ -70,17 +70,17 @@ def test_a_model_that_was_written_badly_is_refused_by_name(
 ) -> None:
     sha256 = write_sealed(tmp_path / "model", spoil(good))
     with pytest.raises(CorruptError, match=f"every byte is as written, but the model .*{told}.*; cure"):
-        rehearse(tmp_path / "model", sha256)
+        rehearse({tmp_path / "model": sha256})
 
 
 def test_a_good_model_passes_and_a_changed_byte_is_told_before_anything_is_loaded(
     good: dict[str, bytes], tmp_path: Path
 ) -> None:
     sha256 = write_sealed(tmp_path / "model", good)
-    rehearse(tmp_path / "model", sha256)
+    rehearse({tmp_path / "model": sha256})
     (tmp_path / "model" / TREES).write_bytes(good[TREES][:-1])
     with pytest.raises(CorruptError, match="not the bytes that were written"):
-        rehearse(tmp_path / "model", sha256)
+        rehearse({tmp_path / "model": sha256})
 
 
 def test_a_challenger_that_kills_its_loader_is_not_promoted_and_the_champion_serves(

@@ -125,7 +125,11 @@ def _contacts(about: Mapping[str, Mapping[str, float]]) -> list[_Section]:
     heads = {
         "fatigue": (
             "What one more contact costs later",
-            "Opting out, complaints and weaker answers, in money.",
+            "Opting out and complaints, in money.",
+        ),
+        "tiring": (
+            "How it weakens later answers",
+            "Log-odds of accepting taken from the contacts of the half year to come.",
         ),
         "stakes": ("What an answer is worth", "Derived from the bank's own history, in money."),
         "accepts": ("How many accept what the offer grants", "Shares of those contacted."),

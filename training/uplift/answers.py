@@ -9,13 +9,15 @@ import numpy as np
 from features.errors import CorruptError
 from training.artifact import Matrix, Model
 from training.uplift.learners import Learned
+from training.uplift.linear import Linear
 from training.uplift.responses import CHANNEL, PREFERRED, PRODUCT
 from training.uplift.scores import even_uplift
 
 __all__ = ["OTHER_HEAD", "Uplift", "UpliftModel", "on_line"]
 
-OTHER_HEAD = {"two_models": "contacted", "shifted": "change", "doubly_robust": "uplift"}
-"""Learner -> its second head: a probability, or a difference of log-odds or of probabilities."""
+OTHER_HEAD = {"linear": "", "two_models": "contacted", "shifted": "change", "doubly_robust": "uplift"}
+"""Learner -> its second head: a probability, or a difference of log-odds or of probabilities; `linear` has
+none, its few numbers are told in `about`."""
 
 _ROWS = 20_000
 """Rows of options that are held in memory at once."""
@@ -102,10 +104,13 @@ class UpliftModel:
         return found
 
     def _learned(self) -> Learned:
-        learner = self.about["learner"]
+        learner, alone = self.about["learner"], self.model.head("alone")
+        if learner == "linear":
+            tilt = (alone.calibration["slope"], alone.calibration["intercept"])
+            return Learned(learner, alone.booster, Linear.read(self.about["linear"]), tilt=tilt)
         other = self.model.head(OTHER_HEAD[learner])
         start = other.calibration.get("shift", 0.0)
-        return Learned(learner, self.model.head("alone").booster, other.booster, start)
+        return Learned(learner, alone.booster, other.booster, start)
 
 
 def on_line(uplift: Matrix, even: Matrix, line: Mapping[str, float]) -> Matrix:

@@ -15,7 +15,7 @@ from training.datasets import TrainingSet
 from training.specs import RESPONSE, ModelSpec
 from training.uplift.campaign_log import campaign_contacts
 from training.uplift.decision_log import decided_contacts, without_decided
-from training.uplift.fatigue import Fatigue, contact_rows, price_fatigue
+from training.uplift.fatigue import Fatigue, Stakes, contact_rows, price_fatigue
 from training.uplift.responses import response_set
 from training.uplift.stakes import stakes_of
 
@@ -35,7 +35,8 @@ def contact_examples(home: Home, spec: ModelSpec, settings: Settings, tell: Tell
     """Contacts that the bank left to chance, in campaigns or by the random arm, with features and outcomes.
 
     Of RESPONSE the examples say what one more contact costs later (`contacts["fatigue"]`, by channel,
-    in major units) and what that rests on; of RETENTION how many accept (`contacts["accepts"]`).
+    in major units; `contacts["tiring"]`, log-odds that it takes from later contacts) and what that rests
+    on; of RETENTION how many accept (`contacts["accepts"]`).
 
     Raises
     ------
@@ -54,7 +55,7 @@ def contact_examples(home: Home, spec: ModelSpec, settings: Settings, tell: Tell
     except RefusedError as error:
         tell(f"{spec.name}: the price of fatigue stays as stated: {error}")
         return examples
-    return replace(examples, contacts={"fatigue": _prices(told), "stakes": vars(stakes)})
+    return replace(examples, contacts=_told(told, stakes))
 
 
 def _contacts(home: Home, spec: ModelSpec, settings: Settings, tell: Tell) -> pd.DataFrame:
@@ -81,9 +82,11 @@ def _met(home: Home, settings: Settings) -> pd.DataFrame:
     return contact_rows(frame[(frame["at"] < last) | (frame["kind"] == "complaint")])
 
 
-def _prices(told: Fatigue) -> dict[str, float]:
+def _told(told: Fatigue, stakes: Stakes) -> dict[str, dict[str, float]]:
     # A contact that makes later ones welcome is chance, not income.
-    return {channel: max(0.0, float(price.point)) for channel, price in sorted(told.prices.items())}
+    prices = {channel: max(0.0, float(price.point)) for channel, price in sorted(told.prices.items())}
+    tiring = {"weaker": max(0.0, told.weaker.point)}
+    return {"fatigue": prices, "tiring": tiring, "stakes": vars(stakes)}
 
 
 def _accepts(met: pd.DataFrame, contacts: pd.DataFrame) -> dict[str, float]:

@@ -6,7 +6,6 @@ was a contact with the probability k / (k + 1).
 """
 
 import json
-import sqlite3
 from contextlib import closing
 from datetime import timedelta
 
@@ -14,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from features.catalogue import load_catalogue
+from features.database.backend import backend_of
+from features.database.frames import frames
 from features.home import Home
 from features.snapshots import current_generation
 from features.vocabulary import AS_OF, CUSTOMER_ID, Catalogue
@@ -26,6 +27,7 @@ __all__ = ["decided_contacts", "without_decided"]
 
 _RANDOM = "random_eligible"
 _KINDS = {"uptake": "cross_sell", "closure": "retention"}
+_CHUNK = 100_000
 _COLUMNS = (CUSTOMER_ID, AS_OF, "kind", "arm", "action", "removed")
 
 
@@ -78,9 +80,13 @@ def _rows(rows: pd.DataFrame, catalogue: Catalogue, kind: str) -> pd.DataFrame:
 
 
 def _decisions(home: Home) -> pd.DataFrame:
-    if not home.decisions_db.is_file():
-        empty = pd.DataFrame(columns=_COLUMNS)
-        return empty.astype({AS_OF: "datetime64[us, UTC]"})
-    with closing(sqlite3.connect(f"{home.decisions_db.as_uri()}?mode=ro", uri=True)) as log:
-        found = pd.read_sql_query(f"SELECT {', '.join(_COLUMNS)} FROM decisions ORDER BY decision_id", log)
+    backend = backend_of(home.decisions_db)
+    with backend.errors():
+        if not backend.exists():
+            empty = pd.DataFrame(columns=_COLUMNS)
+            return empty.astype({AS_OF: "datetime64[us, UTC]"})
+        with closing(backend.connect()) as log:
+            backend.begin(log, only_read=True)
+            query = f"SELECT {', '.join(_COLUMNS)} FROM decisions ORDER BY decision_id"
+            found = pd.concat(frames(log, query, (), _CHUNK), ignore_index=True)
     return found.assign(**{AS_OF: pd.to_datetime(found[AS_OF], utc=True).dt.as_unit("us")})

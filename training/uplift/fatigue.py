@@ -1,9 +1,9 @@
 """What one more contact costs: how earlier contacts change answers, opting out and complaining, in money.
 
 A contact costs twice: it may itself make the customer opt out or complain, and it makes the contacts of
-the months to come less welcome. The slopes are logistic regressions over the contacts that were made.
-They are effects as far as it was chance who had been contacted before, given the controls; campaigns
-drawn at random give that.
+the months to come less welcome, at a price that depends on what the customer would have answered to
+them. The slopes are logistic regressions over the contacts that were made. They are effects as far as it
+was chance who had been contacted before, given the controls; campaigns drawn at random give that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,15 +21,15 @@ from training.estimate import Estimate, Z
 
 __all__ = ["ANSWERS", "RECENT", "Fatigue", "Stakes", "contact_rows", "price_fatigue"]
 
-RECENT = ("contacts_30d", "contacts_31_90d")
-"""Earlier contacts of the 30 days before a contact, and of the 60 days before those."""
+RECENT = ("contacts_30d", "contacts_31_90d", "contacts_91_180d")
+"""Earlier contacts of the 30 days before a contact, of the 60 days before those, and of the 90 before."""
 
 ANSWERS = ("accepted", "opted_out", "complained")
 
-_LATER = ("later_30d", "later_31_90d")
+_LATER = ("later_30d", "later_31_90d", "later_91_180d")
 _BEFORE = "complained_before"
 _COMPLAINT_DAYS = 7
-_SPANS = ((0, 30), (30, 90))
+_SPANS = ((0, 30), (30, 90), (90, 180))
 _FEWEST = 30
 _C = 1e4
 """Hardly any ridge: it only keeps a word that nobody answered to from running away."""
@@ -37,17 +37,15 @@ _C = 1e4
 
 @dataclass(frozen=True)
 class Stakes:
-    """What an answer is worth in major units: an accepted offer, and what is lost by an opt-out (all later
-    offers) and by a complaint; each at least 0."""
+    """What is lost in major units by an opt-out (all later offers) and by a complaint; each at least 0."""
 
-    accepted: float
     opted_out: float
     complained: float
 
 
 @dataclass(frozen=True)
 class Fatigue:
-    """The price of a contact, in major units.
+    """What a contact costs later, in major units.
 
     slopes
         Answer -> span of RECENT -> what each earlier contact adds to the answer's log-odds.
@@ -55,9 +53,12 @@ class Fatigue:
         Channel -> opting out and complaints that a contact itself brings, at their stakes; complaints
         beyond those of as many days before it.
     later
-        What it takes from later contacts, as many as customers now get within 90 days of one.
+        The same of later contacts, as many as customers now get within 180 days of one.
+    weaker
+        Log-odds of accepting that it takes from all those later contacts together.
     prices
-        Channel -> own + later: what one more contact costs beside its direct cost.
+        Channel -> own + later: what one more contact costs any customer beside its direct cost. On top
+        comes `weaker` x what a unit of log-odds is worth with the customer.
     left_out
         Answer -> why its slopes are not known; it is priced by its own part alone.
     """
@@ -65,6 +66,7 @@ class Fatigue:
     slopes: Mapping[str, Mapping[str, Estimate]]
     own: Mapping[str, Estimate]
     later: Estimate
+    weaker: Estimate
     prices: Mapping[str, Estimate]
     left_out: Mapping[str, str]
     contacts: int
@@ -83,8 +85,8 @@ def contact_rows(interactions: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         customer_id, at, channel, product; accepted, opted_out, complained (within 7 days),
-        complained_before (within 7 days before), as 0.0 or 1.0; RECENT, and later_30d and later_31_90d,
-        as counts. By customer and time. Contacts before the first 90 days of history are left out.
+        complained_before (within 7 days before), as 0.0 or 1.0; RECENT, and later_30d, later_31_90d and
+        later_91_180d, as counts. By customer and time. Contacts of the first 180 days are left out.
     """
     met = interactions[(interactions["kind"] == "campaign") & (interactions["direction"] == "out")]
     met = met.sort_values([CUSTOMER_ID, "at"], ignore_index=True)
@@ -124,12 +126,12 @@ def price_fatigue(rows: pd.DataFrame, stakes: Stakes, controls: Sequence[str] = 
         If nobody opted out or complained often enough to say anything.
     """
     _check(rows, stakes, controls)
-    worth = {"accepted": -stakes.accepted, "opted_out": stakes.opted_out, "complained": stakes.complained}
+    worth = {"opted_out": stakes.opted_out, "complained": stakes.complained}
     design, names = _design(rows, controls)
-    later = rows[list(_LATER)].mean().to_numpy(dtype=np.float64)
+    later = _later(rows)
     slopes: dict[str, dict[str, Estimate]] = {}
     left_out: dict[str, str] = {}
-    cost, variance = 0.0, 0.0
+    cost, variance, weaker = 0.0, 0.0, _around(0.0, 0.0)
     for answer in ANSWERS:
         hit = rows[answer].to_numpy(dtype=np.float64)
         if min(hit.sum(), len(hit) - hit.sum()) < _FEWEST:
@@ -138,6 +140,10 @@ def price_fatigue(rows: pd.DataFrame, stakes: Stakes, controls: Sequence[str] = 
         beta, covariance, steep = _logistic(design, hit, rows[CUSTOMER_ID].to_numpy())
         error = np.sqrt(np.diag(covariance))
         slopes[answer] = {n: _around(beta[i], error[i]) for i, n in enumerate(names) if n in RECENT}
+        if answer == "accepted":
+            spread = later @ covariance[: len(RECENT), : len(RECENT)] @ later
+            weaker = _around(-float(later @ beta[: len(RECENT)]), float(spread) ** 0.5)
+            continue
         weight = worth[answer] * steep * later
         cost += float(weight @ beta[: len(RECENT)])
         variance += float(weight @ covariance[: len(RECENT), : len(RECENT)] @ weight)
@@ -148,7 +154,14 @@ def price_fatigue(rows: pd.DataFrame, stakes: Stakes, controls: Sequence[str] = 
         )
     own = {str(c): _own(of_one, stakes) for c, of_one in rows.groupby("channel")}
     prices = {c: _around(e.point + cost, (e.error**2 + variance) ** 0.5) for c, e in own.items()}
-    return Fatigue(slopes, own, _around(cost, variance**0.5), prices, left_out, len(rows))
+    return Fatigue(slopes, own, _around(cost, variance**0.5), weaker, prices, left_out, len(rows))
+
+
+def _later(rows: pd.DataFrame) -> NDArray[np.float64]:
+    """Mean counts of later contacts, of contacts that are long enough ago where there are any."""
+    past = rows[rows["at"] <= rows["at"].max() - pd.Timedelta(days=_SPANS[-1][1])]
+    counts: NDArray[np.float64] = (past if len(past) else rows)[list(_LATER)].mean().to_numpy(np.float64)
+    return counts
 
 
 def _days(at: "pd.Series[Any]") -> NDArray[np.float64]:
@@ -182,7 +195,7 @@ def _between(
 
 
 def _check(rows: pd.DataFrame, stakes: Stakes, controls: Sequence[str]) -> None:
-    needed = (CUSTOMER_ID, "channel", "product", *ANSWERS, _BEFORE, *RECENT, *_LATER, *controls)
+    needed = (CUSTOMER_ID, "at", "channel", "product", *ANSWERS, _BEFORE, *RECENT, *_LATER, *controls)
     if missing := [c for c in needed if c not in rows]:
         raise InputError(
             f"fatigue: no column '{missing[0]}'; cure: use contact_rows, and join the controls"
@@ -190,7 +203,7 @@ def _check(rows: pd.DataFrame, stakes: Stakes, controls: Sequence[str]) -> None:
     for name in controls:
         if not np.isfinite(rows[name].to_numpy(dtype=np.float64, na_value=np.nan)).all():
             raise InputError(f"fatigue: control '{name}' is missing somewhere; cure: fill or leave it out")
-    if min(stakes.accepted, stakes.opted_out, stakes.complained) < 0:
+    if min(stakes.opted_out, stakes.complained) < 0:
         raise InputError("fatigue: a stake is negative; cure: state what is lost as a positive amount")
 
 

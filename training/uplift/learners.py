@@ -1,9 +1,11 @@
-"""Three ways to learn what a contact changes, each from LightGBM boosters on the rows of a randomised log.
+"""Four ways to learn what a contact changes, from the rows of a randomised log, the plainest first.
 
+- `linear`: a LightGBM booster of those left alone, and a short sum that a contact adds to its log-odds
+  (`training.uplift.linear`).
+- `shifted`: the difference of log-odds from a booster that starts from those of the customers left
+  alone. The many who were not contacted tell most of what there is to know of the few who were, so this
+  needs far fewer contacts than the next.
 - `two_models`: one model of those left alone, one of those contacted; the uplift is their difference.
-- `shifted`: the same, but the model of the contacted starts from the log-odds of the other and learns
-  the difference alone. The many who were not contacted tell most of what there is to know of the few
-  who were, so this needs far fewer contacts.
 - `doubly_robust`: one model of the doubly robust scores of `training.uplift.scores` (Kennedy 2023).
 """
 
@@ -17,12 +19,20 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from training.artifact import Matrix
+from training.calibrate import platt
+from training.forest import pack
+from training.uplift.linear import Linear, Term, fit_linear
 from training.uplift.scores import effect_scores
 
-__all__ = ["LEARNERS", "Cross", "Learned", "Learner", "Log", "cross_fitted", "explained_choice", "learn"]
+__all__ = [
+    *("LEARNERS", "Cross", "Learned", "Learner", "Log"),
+    *("alone_model", "cross_fitted", "explained_choice", "learn", "learn_linear"),
+]
 
-Learner = Literal["shifted", "two_models", "doubly_robust"]
+Learner = Literal["linear", "shifted", "two_models", "doubly_robust"]
 LEARNERS: tuple[Learner, ...] = get_args(Learner)
+_TREES: tuple[Learner, ...] = LEARNERS[1:]
+"""Learners whose changes are boosters."""
 
 _Rows = NDArray[np.intp]
 
@@ -40,6 +50,8 @@ class Log:
     params, params_alone, params_effect
         Of models of outcomes, of the model of those left alone, which no channel moves, and of the
         models of what a contact changes, which few features may move.
+    terms
+        Of the linear learner.
     """
 
     matrix: Matrix
@@ -52,20 +64,31 @@ class Log:
     params: Mapping[str, Any]
     params_alone: Mapping[str, Any]
     params_effect: Mapping[str, Any]
+    terms: tuple[Term, ...]
 
 
 @dataclass(frozen=True)
 class Learned:
-    """Boosters of one learner; `start` is the log-odds that `shifted` adds for everybody."""
+    """One learner: its model of those left alone, and of the change.
+
+    start
+        The log-odds that `shifted` adds for everybody.
+    tilt
+        Slope and intercept that calibrate the log-odds of those left alone, to which `linear` adds.
+    """
 
     learner: Learner
     alone: lightgbm.Booster
-    other: lightgbm.Booster
-    start: float
+    other: lightgbm.Booster | Linear
+    start: float = 0.0
+    tilt: tuple[float, float] = (1.0, 0.0)
 
     def predict(self, matrix: Matrix) -> tuple[Matrix, Matrix]:
         """Log-odds if left alone and raw uplift, each of shape (n,)."""
         raw = _raw(self.alone, matrix)
+        if isinstance(self.other, Linear):
+            odds = self.tilt[0] * raw + self.tilt[1]
+            return raw, self.other.uplift(odds, matrix)
         other = _raw(self.other, matrix)
         if self.learner == "doubly_robust":
             return raw, other
@@ -77,8 +100,8 @@ class Learned:
 class Cross:
     """Predictions for every row by models that saw no row of its customer, each of shape (n,).
 
-    alone
-        Log-odds if left alone.
+    alone, tilt
+        Log-odds if left alone, and the slope and intercept that calibrate them.
     scores
         Doubly robust effect scores.
     uplift
@@ -86,21 +109,33 @@ class Cross:
     """
 
     alone: Matrix
+    tilt: tuple[float, float]
     scores: Matrix
     uplift: Mapping[Learner, Matrix]
 
+    @property
+    def odds(self) -> Matrix:
+        """Calibrated log-odds if left alone."""
+        return self.tilt[0] * self.alone + self.tilt[1]
+
 
 def learn(log: Log, learner: Learner, rows: _Rows, alone: lightgbm.Booster, scores: Matrix) -> Learned:
-    """Fit one learner to some rows, given their model of those left alone and the scores of all rows."""
+    """Fit a learner of trees to some rows, given their model of those left alone and all rows' scores."""
     contacted = rows[log.treated[rows] == 1]
     if learner == "two_models":
-        return Learned(learner, alone, _binary(log, contacted, log.params), 0.0)
+        return Learned(learner, alone, _binary(log, contacted, log.params))
     if learner == "shifted":
         raw = _raw(alone, log.matrix[contacted])
         start = _start(raw, log.outcome[contacted])
         other = _binary(log, contacted, _gentle(log.params_effect, contacted), raw + start)
         return Learned(learner, alone, other, start)
-    return Learned(learner, alone, _regressed(log, rows, scores, log.params_effect), 0.0)
+    return Learned(learner, alone, _regressed(log, rows, scores, log.params_effect))
+
+
+def learn_linear(log: Log, rows: _Rows, alone: lightgbm.Booster, cross: Cross) -> Learned:
+    """Fit the linear learner to some rows; each row's odds if left alone are of models that saw it not."""
+    found = _linear(log, rows, cross.odds)
+    return Learned("linear", alone, found, tilt=cross.tilt)
 
 
 def alone_model(log: Log, rows: _Rows) -> lightgbm.Booster:
@@ -122,14 +157,20 @@ def cross_fitted(log: Log) -> Cross:
         held, others = np.flatnonzero(fold == k), np.flatnonzero(fold != k)
         model = alone_model(log, others)
         scores = _scores_within(log, others, log.fold * _FOLDS * 2 % 2 < 1)
-        for learner in LEARNERS:
+        for learner in _TREES:
             raw, uplift[learner][held] = learn(log, learner, others, model, scores).predict(
                 log.matrix[held]
             )
         alone[held] = raw
         contacted[held] = expit(raw) + uplift["shifted"][held]
     scores = effect_scores(log.treated, log.outcome, log.propensity, expit(alone), contacted)
-    return Cross(alone, scores, uplift)
+    left = log.treated == 0
+    cross = Cross(alone, platt(alone[left], log.outcome[left]), scores, uplift)
+    for k in range(_FOLDS):
+        held, others = np.flatnonzero(fold == k), np.flatnonzero(fold != k)
+        linear = _linear(log, others, cross.odds)
+        uplift["linear"][held] = linear.uplift(cross.odds[held], log.matrix[held])
+    return cross
 
 
 def explained_choice(log: Log) -> float:
@@ -151,6 +192,11 @@ def _scores_within(log: Log, rows: _Rows, half: NDArray[np.bool_]) -> Matrix:
         raw, uplift = model.predict(log.matrix[told])
         alone[told], contacted[told] = expit(raw), expit(raw) + uplift
     return effect_scores(log.treated, log.outcome, log.propensity, alone, contacted)
+
+
+def _linear(log: Log, rows: _Rows, odds: Matrix) -> Linear:
+    rows = rows[log.treated[rows] == 1]
+    return fit_linear(log.terms, log.matrix[rows], odds[rows], log.outcome[rows])
 
 
 def _gentle(params: Mapping[str, Any], rows: _Rows) -> dict[str, Any]:
@@ -176,8 +222,7 @@ def _part(log: Log, rows: _Rows, target: Matrix) -> lightgbm.Dataset:
 
 
 def _raw(booster: lightgbm.Booster, matrix: Matrix) -> Matrix:
-    raw: Matrix = booster.predict(matrix, raw_score=True, num_threads=1)
-    return raw
+    return pack(booster).raw(matrix)[:, 0]
 
 
 def _start(raw: Matrix, outcome: Matrix) -> float:

@@ -1,6 +1,5 @@
 """What an answer to a contact is worth, from the bank's own history.
 
-- An accepted offer is worth what a contact changes on average, in margin, over the share that accept.
 - Who opts out is lost to contacts for as long as he would have stayed: contacts a year x what one is
   worth x years, the sooner the more by the catalogue's discount rate.
 - Who complains is likelier to leave: by a logistic regression of leaving within half a year on
@@ -51,7 +50,6 @@ def stakes_of(home: Home, settings: Settings, examples: pd.DataFrame, met: pd.Da
     """
     generation, catalogue = current_generation(home), load_catalogue(home.catalogue)
     worth = contact_worth(examples, catalogue)
-    accepted = met.loc[met["product"].isin(examples[PRODUCT].unique()), "accepted"].mean()
     until = generation.as_of - timedelta(days=RETENTION.horizon_days)
     moments = [m for m in generation.snapshots if m <= until]
     moments = moments[:: -max(1, len(moments) // _MOMENTS)][:_MOMENTS]
@@ -63,7 +61,6 @@ def stakes_of(home: Home, settings: Settings, examples: pd.DataFrame, met: pd.Da
     now = Outcome(outcomes[0].connection, generation.as_of, 0, 0, generation.as_of).before()
     earned = realised(now, since, outcomes[0].at_risk(), catalogue)["value"].mean()
     return Stakes(
-        accepted=worth / float(accepted) if accepted > 0 else 0.0,
         opted_out=worth * yearly / (catalogue.discount_rate + leaving),
         complained=_raised(left) * max(0.0, float(earned)),
     )

@@ -2,7 +2,7 @@
 
 import fcntl
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +13,7 @@ from features.errors import InputError, NotReadyError, RefusedError
 from features.home import Home, read_json
 from training.artifact import Model, load_model
 from training.versions import ledger
+from training.versions.rehearse import rehearse_once
 
 __all__ = ["Champions", "ModelVersion", "locked"]
 
@@ -34,6 +35,11 @@ class Champions:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._ledger = home.artifacts / "ledger.jsonl"
+
+    @property
+    def ledger(self) -> Path:
+        """The file that says which versions are in force; it changes when they do."""
+        return self._ledger
 
     def stack(self, name: str) -> tuple[ModelVersion, ...]:
         """The champions of a model: the last is in force, the one below it is next to roll back to."""
@@ -57,6 +63,13 @@ class Champions:
         last = stack[-1]
         return ModelVersion(last.name, last.version, last.run_id, last.sha256, ("champion",))
 
+    def in_force(self) -> dict[str, ModelVersion]:
+        """The champion of every model that has one, as they were together at one moment."""
+        entries = ledger.read(self._ledger)
+        stacks = (ledger.champions(entries, name) for name in sorted({e.model for e in entries}))
+        last = (stack[-1] for stack in stacks if stack)
+        return {e.model: ModelVersion(e.model, e.version, e.run_id, e.sha256, ("champion",)) for e in last}
+
     def folder(self, run_id: str) -> Path:
         """Where the artifact of a run lies."""
         return self._home.artifacts / run_id / "artifacts" / "model"
@@ -78,6 +91,17 @@ class Champions:
     def load(self, version: ModelVersion) -> Model:
         """One version, every byte verified against its recorded hash."""
         return load_model(self.folder(version.run_id), version.sha256)
+
+    def rehearse(self, versions: Iterable[ModelVersion]) -> None:
+        """Load versions in a process of their own, unless their very bytes passed that before.
+
+        Raises
+        ------
+        CorruptError
+            If one is not as written, kills that process, or answers with what is no finite number.
+        """
+        artifacts = {self.folder(version.run_id): version.sha256 for version in versions}
+        rehearse_once(artifacts, self._home.artifacts / "rehearsed")
 
     def promote(
         self, version: ModelVersion, passed: bool, reasons: tuple[str, ...], *, who: str, at: datetime

@@ -12,7 +12,6 @@ from training.specs import spec_for
 from training.staleness import age_days
 from training.versions.bundle import FACTS, SLICES
 from training.versions.champions import Champions, ModelVersion
-from training.versions.rehearse import rehearse
 
 __all__ = ["promote"]
 
@@ -40,7 +39,7 @@ def promote(
     """
     registry, champions = Registry(home), Champions(home)
     challenger = registry.challenger(name)
-    rehearse(champions.folder(challenger.run_id), challenger.sha256)
+    champions.rehearse([challenger])
     if four_eyes:
         _refuse_the_trainer(
             challenger, champions.record(challenger.run_id, FACTS)["tags"]["trained_by"], who

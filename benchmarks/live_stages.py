@@ -1,0 +1,102 @@
+"""Where the microseconds of one decision go: the same calls as the service makes, timed one by one.
+
+python -m benchmarks.live_stages HOME
+"""
+
+import gc
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from features.home import Home
+from serving.api.deciding import offers_text
+from serving.api.decisions import OffersRequest
+from serving.deciding.adviser import Adviser, adviser_of
+from serving.deciding.decide import decide, weigh
+from serving.deciding.effects import effects_of
+from serving.live import load_live
+from serving.log.writer import Writer
+from serving.scoring import ABSTAIN
+from serving.steps import run
+
+TIMES = 300
+
+
+def stages(home: Home, ids: Sequence[str]) -> str:
+    """A table of medians in microseconds, CPU time of one thread but for the last row."""
+    with tempfile.TemporaryDirectory(dir=home.path) as folder:
+        writer = Writer(Path(folder) / "decisions.db")
+        adviser = adviser_of(load_live(home), home, "stages", writer.append)
+        asked = [i for i in ids[: 2 * TIMES] if adviser.live.look([i]).answers[i].status != ABSTAIN][:TIMES]
+        gc.collect()
+        gc.freeze()
+        found = {name: median(call, asked, time.thread_time) for name, call in parts(adviser).items()}
+        found["answer as text, the disk's part included (elapsed)"] = median(
+            whole(adviser, "w"), asked, time.perf_counter
+        )
+        writer.close()
+    rows = [f"| {name} | {us:.0f} |" for name, us in found.items()]
+    return "\n".join(["| stage of one decision | µs |", "| --- | --- |", *rows])
+
+
+def parts(adviser: Adviser) -> dict[str, Callable[[str], object]]:
+    live, scorer = adviser.live, adviser.live.scorer
+    kept: dict[str, Any] = {}
+
+    def remembered(name: str, call: Callable[[str], Any]) -> Callable[[str], Any]:
+        def made(customer_id: str) -> Any:
+            kept[name, customer_id] = call(customer_id)
+            return kept[name, customer_id]
+
+        return made
+
+    def of(customer_id: str) -> Any:
+        return kept["look", customer_id].of([0])
+
+    def weighed(customer_id: str) -> Any:
+        columns, scores = of(customer_id)
+        rules = {**columns, "churn": scores["churn"], "value_expected": scores["value_expected"]}
+        return weigh(rules, kept["effects", customer_id], scorer.catalogue, adviser.policy)
+
+    def decided(customer_id: str) -> Any:
+        free = np.zeros(len(scorer.catalogue.options))
+        words = {"salt": adviser.salt, "occasion": "stages"}
+        return decide([customer_id], kept["weigh", customer_id], free, adviser.policy, **words)
+
+    return {
+        "read the features": lambda i: live.read([i]),
+        "read them, all models": remembered("look", lambda i: live.look([i])),
+        "effects of every option": remembered("effects", lambda i: effects_of(scorer, *of(i))),
+        "policy and values": remembered("weigh", weighed),
+        "arm, exploration, choice": decided,
+        "reasons for leaving": lambda i: scorer.because(of(i)[0], "churn", "churn"),
+        "answer as text, everything above and the log included": whole(adviser, "t"),
+    }
+
+
+def whole(adviser: Adviser, mark: str) -> Callable[[str], object]:
+    def call(customer_id: str) -> object:
+        asked = OffersRequest(customer_ids=[customer_id], limit=3, reasons=True)
+        return run(offers_text(adviser, f"{mark}-{time.perf_counter_ns()}", asked))
+
+    return call
+
+
+def median(call: Callable[[str], object], ids: Sequence[str], clock: Callable[[], float]) -> float:
+    times = []
+    for customer_id in ids:
+        start = clock()
+        call(customer_id)
+        times.append(clock() - start)
+    return float(np.median(times) * 1e6)
+
+
+if __name__ == "__main__":
+    from benchmarks.live_services import bank
+
+    sys.stdout.write(stages(Home(Path(sys.argv[1])), bank(Home(Path(sys.argv[1])), 0)) + "\n")

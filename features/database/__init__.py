@@ -1,0 +1,1 @@
+"""Rows that must survive: one open connection and its transactions, on SQLite or PostgreSQL."""

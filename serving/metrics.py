@@ -1,0 +1,158 @@
+"""What operators see of the service, as Prometheus counts it: no id, no value, no label without bound."""
+
+import threading
+import time
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Literal, Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from serving.deciding.adviser import Adviser
+
+__all__ = ["CONTENT_TYPE", "Item", "Metrics"]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_REQUEST_S = (0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 4)
+_LOOK_S = 1.0
+_Mode = Literal["livemax", "livemin", "livesum"]
+_COMMIT_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5)
+
+
+class Item(Protocol):
+    """The answer about one customer."""
+
+    @property
+    def status(self) -> str: ...  # noqa: D102
+    @property
+    def reasons(self) -> tuple[str, ...]: ...  # noqa: D102
+
+
+class _Swaps(Protocol):
+    swaps: int
+    refused: int
+
+    @property
+    def age(self) -> float: ...
+
+
+class Metrics:
+    """Counters and gauges of one process; with several workers a scrape of any tells of all together.
+
+    Workers share files in the folder that BentoML names (PROMETHEUS_MULTIPROC_DIR): counters and
+    histograms are sums, of gauges the worst of the living workers is shown. Without that folder the
+    process tells of itself.
+    """
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "tenure_requests_total", "Requests answered", ["route", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            *("tenure_request_seconds", "From a request to the end of its answer", ["route"]),
+            registry=registry,
+            buckets=_REQUEST_S,
+        )
+        self._items = Counter(
+            "tenure_items_total", "Customers answered about", ["route", "status"], registry=registry
+        )
+        self._reasons = Counter(
+            "tenure_item_reasons_total", "Reasons of items by kind", ["kind"], registry=registry
+        )
+        self._commit = Histogram(
+            *("tenure_log_commit_seconds", "Writing a group of decisions or outcomes to disk"),
+            registry=registry,
+            buckets=_COMMIT_S,
+        )
+        self._uncommitted = Counter(
+            "tenure_log_failures_total", "Groups that could not be written", registry=registry
+        )
+        self._swaps = Counter("tenure_swaps_total", "Champions that came into force", registry=registry)
+        self._refused = Counter(
+            "tenure_swaps_refused_total", "Champions that were refused", registry=registry
+        )
+        self._gauges(registry)
+        self._known = (0, 0)
+        self._models: set[str] = set()
+
+    def _gauges(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, text: str, labels: Iterable[str] = (), mode: _Mode = "livemax") -> Gauge:
+            return Gauge(f"tenure_{name}", text, labels, registry=registry, multiprocess_mode=mode)
+
+        self._version = gauge("model_version", "In force; 0: none", ["model"], "livemin")
+        self._features_age = gauge("features_age_seconds", "Since the online features were taken")
+        self._features_as_of = gauge("features_as_of_seconds", "When, in Unix time", (), "livemin")
+        self._unconfirmed = gauge("champions_unconfirmed_seconds", "Since these were the right ones")
+        self._waiting = gauge("waiting_requests", "Questions at the desk", (), "livesum")
+        self._events = gauge("waiting_events", "Questions with events to apply", (), "livesum")
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Count one answer; `route` is one of the table, or "other"."""
+        self._requests.labels(route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def told(self, route: str, items: Iterable[Item]) -> None:
+        """Count the items of one answer, and their reasons by what stands before the colon."""
+        statuses, kinds = Tally[str](), Tally[str]()
+        for item in items:
+            statuses[item.status] += 1
+            for reason in item.reasons:
+                kinds[reason.partition(":")[0]] += 1
+        for status, number in statuses.items():
+            self._items.labels(route, status).inc(number)
+        for kind, number in kinds.items():
+            self._reasons.labels(kind).inc(number)
+
+    def committed(self, seconds: float, kept: bool) -> None:
+        """Count one group of the decision log, written or not."""
+        self._commit.observe(seconds)
+        if not kept:
+            self._uncommitted.inc()
+
+    def waiting(self, requests: int, events: int) -> None:
+        """Say how many questions wait in this process."""
+        self._waiting.set(requests)
+        self._events.set(events)
+
+    def swapped(self, swaps: _Swaps) -> None:
+        """Take over what was swapped and refused since the last time."""
+        before, self._known = self._known, (swaps.swaps, swaps.refused)
+        self._swaps.inc(self._known[0] - before[0])
+        self._refused.inc(self._known[1] - before[1])
+        self._unconfirmed.set(swaps.age)
+
+    def in_force(self, adviser: Adviser, now: Callable[[], datetime]) -> None:
+        """Say which models and features answer; a simulated bank's present is the end of its history."""
+        live = adviser.live
+        versions = {name: int(version.version) for name, (_, version) in live.scorer.models.items()}
+        for name in self._models - set(versions):
+            self._version.labels(name).set(0)
+        for name, version in versions.items():
+            self._version.labels(name).set(version)
+        self._models |= set(versions)
+        present = now() if live.clock else live.as_of
+        self._features_age.set((present - live.as_of).total_seconds())
+        self._features_as_of.set(live.as_of.timestamp())
+
+    def start(self, look: Callable[[], None]) -> None:
+        """Call `look` every second, in a thread of its own, so that gauges are current in every worker."""
+
+        def run() -> None:
+            while True:
+                look()
+                time.sleep(_LOOK_S)
+
+        threading.Thread(target=run, name="tenure-metrics", daemon=True).start()
+
+    def text(self) -> bytes:
+        """All of it, of all workers, in Prometheus' text format."""
+        shared = CollectorRegistry()
+        try:
+            MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
+        except ValueError:  # no folder is shared: this process is alone
+            return generate_latest(self._registry)
+        return generate_latest(shared)

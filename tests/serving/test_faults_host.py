@@ -1,0 +1,167 @@
+"""The machine fails: its disk is full, files cannot be opened, there is no network."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from starlette.testclient import TestClient
+
+from features.home import Home
+from serving.api.app import create_app
+from serving.api.desk import Desk
+from serving.deciding.adviser import adviser_of
+from serving.live import load_live
+from serving.log.writer import Writer
+from tests.serving.conftest import AS_OF
+from tests.serving.online_bank import put_online
+
+
+@pytest.fixture
+def online(home: Home, frame: pd.DataFrame) -> Home:
+    put_online(home, frame, "2026-01-01.1", AS_OF)
+    return home
+
+
+@pytest.fixture
+def small_disk(online: Home, tmp_path: Path) -> Iterator[Home]:
+    """The bank on a file system of its own, of 24 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tenure-test", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no right to mount a small disk")
+    try:
+        shutil.copytree(online.path, disk / "bank")
+        yield Home(disk / "bank")
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def _fill(disk: Path) -> None:
+    with (disk / "filler").open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 65_536)
+        except OSError:
+            return
+
+
+def test_on_a_full_disk_nothing_is_decided_unlogged_reading_goes_on_and_room_is_enough_to_go_on(
+    small_disk: Home,
+) -> None:
+    writer = Writer(small_disk.decisions_db)
+    adviser = adviser_of(load_live(small_disk), small_disk, "pepper", writer.append)
+    client = TestClient(create_app(Desk(lambda: adviser), lambda: datetime(2026, 1, 2, tzinfo=UTC)))
+    ids = [f"C{n:04d}" for n in range(300)]
+
+    def ask(path: str, key: str) -> Any:
+        return client.post(path, json={"customer_ids": ids}, headers={"Idempotency-Key": key})
+
+    assert ask("/v1/offers", "before").status_code == 200
+    _fill(small_disk.path.parent)
+    refused = [ask("/v1/offers", f"full{n}") for n in range(20)][-1]
+    assert (refused.status_code, refused.headers["retry-after"]) == (507, "1")
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert ask("/v1/scores", "").status_code == 200
+    (small_disk.path.parent / "filler").unlink()
+    assert ask("/v1/offers", "full19").status_code == 200
+    assert ask("/v1/offers", "before").status_code == 200
+    writer.close()
+
+
+_WITHOUT_FILES = """
+import asyncio, json, os, resource, sys
+from datetime import UTC, datetime
+from pathlib import Path
+import httpx
+from features.home import Home
+from serving.api.app import create_app
+from serving.api.desk import Desk
+from serving.deciding.adviser import adviser_of
+from serving.live import load_live
+from serving.log.writer import Writer
+
+home = Home(Path(sys.argv[1]))
+writer = Writer(home.decisions_db)
+adviser = adviser_of(load_live(home), home, "pepper", writer.append)
+app = create_app(Desk(lambda: adviser), lambda: datetime(2026, 1, 2, tzinfo=UTC))
+
+async def both(client):
+    body = {"customer_ids": ["C0001", "C0002"]}
+    answers = [await client.post(path, json=body) for path in ("/v1/scores", "/v1/offers")]
+    return [(a.status_code, sorted({r["status"] for r in a.json().get("results", [])})) for a in answers]
+
+async def main():
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://bank") as client:
+        told = [await both(client)]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (200, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        taken = []
+        try:
+            while True:
+                taken.append(os.open("/dev/null", os.O_RDONLY))
+        except OSError:
+            pass
+        told.append(await both(client))
+        for number in taken:
+            os.close(number)
+        told.append(await both(client))
+    return told
+
+print(json.dumps(asyncio.run(main())))
+writer.close()
+"""
+
+
+def test_without_a_file_to_open_answers_are_right_or_refused_and_afterwards_as_before(online: Home) -> None:
+    before, during, after = json.loads(_child(_WITHOUT_FILES, str(online.path)))
+    assert [status for status, _ in before] == [200, 200] and after == before
+    for (status, said), (_, usual) in zip(during, before, strict=True):
+        assert (status == 200 and said in (usual, ["abstain"])) or status in (503, 507)
+
+
+_ALONE = """
+import json, sys
+tried = []
+
+def watch(event, args):
+    if event in ("socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname"):
+        tried.append([event, repr(args[:2])])
+
+sys.addaudithook(watch)
+from starlette.testclient import TestClient
+from serving.service import TenureService
+
+here = {"base_url": "http://127.0.0.1:3000", "client": ("127.0.0.1", 50_000)}
+with TestClient(TenureService.to_asgi(), raise_server_exceptions=False, **here) as client:
+    told = [client.get("/readyz").status_code]
+    for path in ("scores", "offers", "profile"):
+        told.append(client.post(f"/v1/{path}", json={"customer_ids": ["C0001"]}).status_code)
+    told.append(client.get("/docs").status_code)
+print(json.dumps([told, tried]))
+"""
+
+
+def test_without_any_network_all_is_answered_and_nobody_is_called(online: Home) -> None:
+    unshare = ["unshare", "-n"] if not subprocess.run(["unshare", "-n", "true"]).returncode else []
+    told, tried = json.loads(_child(_ALONE, before=unshare, TENURE_HOME=str(online.path)))
+    assert told == [200] * 5
+    assert tried == []
+
+
+def _child(script: str, *words: str, before: list[str] | None = None, **more: str) -> str:
+    """The last line that a script in a process of its own prints."""
+    command = [*(before or []), sys.executable, "-c", script, *words]
+    done = subprocess.run(
+        command, env={**os.environ, "TENURE_ACCESS": "off", **more}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.splitlines()[-1]

@@ -1,0 +1,138 @@
+"""What operators see: counted rightly, bounded, and without a customer's id or value."""
+
+import json
+import logging
+import re
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from features.errors import CorruptError, NotReadyError
+from serving.api.app import create_app
+from serving.api.desk import Desk
+from serving.deciding.adviser import adviser_of
+from serving.lines import JsonLines
+from serving.live import Live
+from serving.metrics import Metrics
+from serving.readiness import Readiness, check_room
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+DASHBOARD = Path(__file__).parents[2] / "serving" / "grafana" / "tenure.json"
+
+
+@pytest.fixture
+def metrics():
+    return Metrics()
+
+
+@pytest.fixture
+def client(home, scorer, memory_reader, metrics):
+    adviser = adviser_of(Live(scorer, memory_reader()), home, "pepper")
+    metrics.in_force(adviser, lambda: NOW)
+    app = create_app(Desk(lambda: adviser), lambda: NOW, metrics=metrics)
+    return TestClient(app, raise_server_exceptions=False)
+
+
+def test_requests_and_items_are_counted_by_route_status_and_kind_of_reason(client, frame):
+    fine = frame.loc[frame["consent_profiling"] == 1, "customer_id"].iloc[0]
+    for path in ("/v1/scores", "/v1/offers", "/v1/profile"):
+        assert client.post(path, json={"customer_ids": [fine, "nobody"]}).status_code == 200
+    client.post("/v1/scores", json={})
+    client.get("/v1/made-up")
+    text = client.get("/metrics").text
+    assert 'tenure_requests_total{route="/v1/scores",status="200"} 1.0' in text
+    assert 'tenure_requests_total{route="/v1/scores",status="422"} 1.0' in text
+    assert 'tenure_requests_total{route="other",status="404"} 1.0' in text
+    assert 'tenure_items_total{route="/v1/scores",status="ok"} 1.0' in text
+    for path in ("scores", "offers", "profile"):
+        assert f'tenure_items_total{{route="/v1/{path}",status="abstain"}} 1.0' in text
+    assert 'tenure_item_reasons_total{kind="unknown_customer"} 3.0' in text
+    assert 'tenure_model_version{model="value"} 2.0' in text
+    assert 'tenure_request_seconds_count{route="/v1/offers"} 1.0' in text
+
+
+def test_no_id_of_anybody_is_in_metrics_logs_or_refusals(client, caplog):
+    caplog.set_level(logging.INFO, "tenure")
+    written = StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JsonLines())
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        texts = []
+        for number in range(200):
+            canary = f"CANARY{number:04d}X"
+            path = ("scores", "offers", "profile", "outcomes", canary)[number % 5]
+            body = (
+                {"customer_ids": [canary]} if number % 2 else {canary: canary, "customer_ids": [canary, 1]}
+            )
+            answer = client.post(f"/v1/{path}?q={canary}", json=body, headers={"Idempotency-Key": canary})
+            texts += [answer.text] if answer.status_code >= 400 else []
+    finally:
+        root.removeHandler(handler)
+    assert len(texts) > 100 and "tenure.requests" in written.getvalue()
+    for text in (*texts, written.getvalue(), client.get("/metrics").text):
+        assert "CANARY" not in text
+    assert len(set(re.findall(r'route="([^"]*)"', client.get("/metrics").text))) <= 8
+
+
+def test_a_line_tells_an_exceptions_type_and_place_and_no_library_text():
+    written = StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JsonLines())
+    for name in ("uvicorn.error", "bentoml", "tenure.api"):
+        log = logging.Logger(name)
+        log.addHandler(handler)
+        try:
+            raise ValueError("secret-4111")
+        except ValueError:
+            log.exception("failed" if name == "tenure.api" else "failed with secret-4111")
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [line["exception"] for line in lines] == ["ValueError"] * 3
+    assert all(line["place"].rpartition(":")[2].isdigit() for line in lines)
+    assert lines[2]["event"] == "failed" and "4111" not in written.getvalue()
+
+
+def test_ready_only_while_every_check_holds_and_again_after_recovery(tmp_path):
+    log, seconds = tmp_path / "home" / "decisions.db", [0.0]
+    ready = Readiness([lambda: check_room(log)], lambda: seconds[0])
+    assert not ready()  # no folder to write to
+    log.parent.mkdir()
+    assert ready()
+    log.mkdir()  # a folder where a file should be
+    assert ready()  # as a moment ago
+    seconds[0] += 2
+    assert not ready()
+    with pytest.raises(CorruptError):
+        check_room(log)
+    log.rmdir()
+    assert ready()
+
+
+def test_not_ready_is_503(home):
+    def nothing():
+        raise NotReadyError("nothing is loaded")
+
+    ready = Readiness([nothing])
+    client = TestClient(create_app(Desk(nothing), lambda: NOW, ready=ready))
+    assert client.get("/readyz").status_code == 503
+    assert (
+        TestClient(create_app(Desk(nothing), lambda: NOW, ready=lambda: True)).get("/readyz").status_code
+        == 200
+    )
+
+
+def test_every_panel_of_the_dashboard_asks_for_metrics_that_exist(client):
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    exposed = client.get("/metrics").text
+    asked = [target["expr"] for panel in panels for target in panel["targets"]]
+    assert len(asked) >= 10
+    for expression in asked:
+        names = re.findall(r"tenure_\w+", expression)
+        assert names
+        for name in names:
+            family = re.sub(r"_(bucket|count|sum)$", "", name)
+            assert re.search(rf"^# TYPE {family}(_total)? ", exposed, re.MULTILINE), name

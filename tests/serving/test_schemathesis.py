@@ -1,0 +1,76 @@
+"""Every route against questions made from the service's own description."""
+
+import contextlib
+import os
+from datetime import UTC, datetime
+from itertools import count
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    ignored_auth,
+    negative_data_rejection,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from serving.access.door import Door
+from serving.access.guard import Keyed
+from serving.access.keys import add_key
+from serving.access.table import ROLES
+from serving.api.app import create_app
+from serving.api.desk import Desk
+from serving.deciding.adviser import adviser_of
+from serving.live import Live
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+CASES = int(os.environ.get("TENURE_FUZZ", "10"))
+"""Questions for each route, right ones and as many wrong ones."""
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+    ignored_auth,
+]
+
+
+@pytest.fixture
+def key(home):
+    return add_key(home, "admin", "fuzz", 1, NOW)[1]
+
+
+@pytest.fixture
+def described(home, scorer, memory_reader, key):
+    adviser = adviser_of(Live(scorer, memory_reader()), home, "pepper")
+    rates = dict.fromkeys(ROLES, 1_000_000)
+    seconds = count(step=10)  # so much time that wrong keys are 401, never 429
+    access = Keyed(Door(home, lambda: NOW, lambda: next(seconds)), rates, lambda: next(seconds))
+    adviser.answer(["C0001"], name="first")  # so that there is a log for outcomes
+    return schemathesis.openapi.from_asgi(
+        "/openapi.json", create_app(Desk(lambda: adviser), lambda: NOW, lambda: access)
+    )
+
+
+PATHS = ("/v1/profile", "/v1/scores", "/v1/offers", "/v1/outcomes", "/v1/models", "/metrics")
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("path", PATHS)
+def test_no_question_breaks_the_service_or_its_description(described, key, path, mode):
+    operation = next(o for o in (r.ok() for r in described.get_all_operations()) if o.path == path)
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(max_examples=CASES, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+    def ask(case):
+        case.call_and_validate(checks=CHECKS, headers={"Authorization": f"Bearer {key}"})
+
+    with contextlib.suppress(Unsatisfiable):  # nothing that is sent to a route without input is wrong
+        ask()

@@ -1,0 +1,84 @@
+"""A list, its outcomes and live answers on Redis and PostgreSQL: the numbers of the embedded stores."""
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+
+from features.home import Home, home_of
+from features.settings import read_settings
+from serving.cli.main import main
+from serving.deciding.adviser import LIVE, adviser_of
+from serving.live import load_live
+from serving.log.decisions import Decision, read_decisions
+from tests.features.online_rows import redis_server
+from tests.postgres import Server
+
+
+def _verb(environment: dict[str, str], *words: str) -> Any:
+    done = CliRunner().invoke(main, [*words, "--json"], env=environment)
+    assert done.exit_code == 0, done.stderr or done.output
+    return json.loads(done.stdout)
+
+
+def _outcomes(decisions: tuple[Decision, ...], path: Path) -> Path:
+    """Every second target is shown it, every tenth buys, some for a price of their own."""
+    columns = ("outcome_id", "decision_id", "customer_id", "at", "kind", "known_at", "product", "amount")
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(columns)
+        for n, d in enumerate(sorted(decisions, key=lambda d: d.customer_id)):
+            at = (datetime.fromisoformat(d.decided_at) + timedelta(days=n % 100)).isoformat()
+            for kind, amount in (("shown", ""), ("bought", n / 3 if n % 20 else "")):
+                if d.action and n % (2 if kind == "shown" else 10) == 0:
+                    who = (f"{kind}{n}", d.decision_id, d.customer_id, at, kind, at)
+                    rows.writerow((*who, "", amount))
+    return path
+
+
+def _lived(environment: dict[str, str], folder: Path) -> dict[str, Any]:
+    """What is decided, told and earned with these stores."""
+    settings = read_settings(environment)
+    home = home_of(settings)
+    asked = ("--product", "insurance", "--size", "150", "--out", str(folder / "list.csv"))
+    pulled = _verb(environment, "lists", "pull", *asked)
+    listed = read_decisions(home.decisions_db, pulled["list_id"])
+    told = _outcomes(listed, folder / "outcomes.csv")
+    imported = [_verb(environment, "outcomes", "import", "--from", str(told)) for _ in range(2)]
+    adviser = adviser_of(load_live(home, None, settings.online), home, settings.salt)
+    ids = [d.customer_id for d in listed[:40]]
+    answers = adviser.answer(ids, name="visit", limit=2, with_reasons=True)
+    assert adviser.answer(ids, name="visit", limit=2, with_reasons=True) == answers
+    return {
+        "listed": {replace(d, decided_at="") for d in listed},
+        "imported": imported,
+        "earned": _verb(environment, "outcomes", "report"),
+        "answers": answers,
+        "live": read_decisions(home.decisions_db, LIVE),
+    }
+
+
+def test_servers_tell_what_the_embedded_stores_tell(bank: Home, postgres: Server, tmp_path: Path) -> None:
+    told = []
+    with redis_server(tmp_path) as redis:
+        far = {"TENURE_ONLINE": redis, "TENURE_DECISIONS": postgres.new_database("story")}
+        for name, stores in (("own", {}), ("far", far)):
+            home = tmp_path / name / "home"
+            shutil.copytree(bank.path, home)
+            environment = {"TENURE_HOME": str(home), **stores}
+            if stores:
+                (home / "online.db").unlink()
+                _verb(environment, "features", "materialize")
+            told.append(_lived(environment, tmp_path / name))
+        assert not (tmp_path / "far/home/decisions.db").exists()
+        assert not (tmp_path / "far/home/online.db").exists()
+    own, far_told = told
+    assert [i["new"] for i in own["imported"]] == [own["imported"][0]["rows"], 0]
+    assert own["answers"]
+    for what, found in own.items():
+        assert far_told[what] == found, what

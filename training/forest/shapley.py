@@ -1,0 +1,211 @@
+"""Exact Shapley contributions of trees, as an integral instead of a sum over subsets.
+
+What a leaf says of a row is a product over the features on its way: 1 or 0 where the feature is known
+(o), the share z of training rows that go its way where it is not. The Shapley value of a feature is the
+integral over t in [0, 1] of the derivative of that product's multilinear extension, each factor
+z + t (o - z) (Owen 1972). It is a polynomial in t, so Gauss's points take it exactly: half as many
+points as a way has features. Trees are walked once, up and down, as in Linear TreeSHAP (Yu et al.
+2022); every factor is known before the row is. The answer is that of TreeSHAP by path-dependent covers
+(Lundberg 2018), which LightGBM's `pred_contrib` computes.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from training.forest.kernel import FLOATS, INTS, MOST, NODES, TABLE, compiled, read
+from training.forest.parse import CATEGORY, NAN_LEFT, ZERO_LEFT, Trees
+
+__all__ = ["Ways", "contribute", "ways_of"]
+
+Array = np.ndarray[Any, Any]
+_Floats = NDArray[np.float64]
+
+_MISSED_BEFORE, _MISSED, _MET = 0, 1, 2
+"""Of an edge and a row: an edge above missed its feature; this is the first to; none has."""
+
+
+@dataclass(frozen=True)
+class Ways:
+    """What is known of the ways through one output's trees before any row is.
+
+    An edge is a child of a node, in the order of a walk from the root; q points.
+
+    edges
+        Per edge: feature, the node it leaves, 1 for its left side, the node it reaches or ~leaf, the edge
+        above it (n_edges: none), the nearest edge above of the same feature (-1: none); (n_edges, 6).
+    met, missed
+        Factors of the product where the row has met every split of the feature so far, and where it
+        first misses at this edge; (n_edges, q).
+    gains, losses
+        Weights of what lies below in the feature's contribution, in the same two cases; (n_edges, q).
+    dilution
+        The factor where the row missed the feature before, (n_edges,).
+    """
+
+    edges: NDArray[np.int64]
+    met: _Floats
+    missed: _Floats
+    gains: _Floats
+    losses: _Floats
+    dilution: _Floats
+
+
+def ways_of(trees: Trees) -> Ways:
+    """Precompute the ways through some trees."""
+    edges, shares, depth = _edges(trees)
+    # n points of Gauss and Legendre are exact to degree 2n - 1; the degree is a way's features less one.
+    points, weights = np.polynomial.legendre.leggauss(max(1, (depth + 1) // 2))
+    t, w = (points + 1) / 2, weights / 2
+    above = edges[:, 5]
+    first = above < 0
+    before = np.where(first, 1.0, shares[above])
+    z, z_before = shares[:, None], before[:, None]
+    known, known_before = z + t * (1 - z), z_before + t * (1 - z_before)
+    gain, gain_before = w * (1 - z) / known, w * (1 - z_before) / known_before
+    with np.errstate(divide="ignore", invalid="ignore"):
+        dilution = np.where(before > 0, shares / before, 0.0)
+    return Ways(
+        edges=edges,
+        met=known / known_before,
+        missed=z * (1 - t) / known_before,
+        gains=gain - gain_before,
+        losses=-w / (1 - t) - gain_before,
+        dilution=dilution,
+    )
+
+
+def _edges(trees: Trees) -> tuple[NDArray[np.int64], _Floats, int]:
+    """Edges, the share of rows that go all splits of its feature so far, most features a way has."""
+    nodes = trees.nodes.tolist()
+    covers, leaf_covers = trees.covers.tolist(), trees.leaf_covers.tolist()
+    edges: list[tuple[int, ...]] = []
+    shares: list[float] = []
+    depth = 0
+    for root in trees.roots.tolist():
+        # A node with the edge that reached it, and the last edge of each feature on the way.
+        waiting: list[tuple[int, int, dict[int, int]]] = [(root, -1, {})] if root >= 0 else []
+        while waiting:
+            at, came, last = waiting.pop()
+            _, feature, _, left, right = nodes[at]
+            for child in (left, right):
+                cover = covers[child] if child >= 0 else leaf_covers[~child]
+                same = last.get(feature, -1)
+                shares.append((shares[same] if same >= 0 else 1.0) * cover / covers[at])
+                edges.append((feature, at, int(child == left), child, came, same))
+                way = {**last, feature: len(edges) - 1}
+                depth = max(depth, len(way))
+                if child >= 0:
+                    waiting.append((child, len(edges) - 1, way))
+    table = np.array(edges, np.int64).reshape(-1, 6)
+    table[table[:, 4] < 0, 4] = len(table)
+    return table, np.array(shares), depth
+
+
+_STATE, _EDGES = numba.int64[::1], numba.int64[:, ::1]
+
+
+@compiled(numba.void(NODES, INTS, INTS, _EDGES, FLOATS, _STATE))
+def _follow(nodes: Array, words: Array, starts: Array, edges: Array, row: Array, state: Array) -> None:
+    """Which edges a row takes, as the state of each."""
+    for at in range(len(edges)):
+        e = np.uint64(at)
+        node, same = nodes[np.uint64(edges[e, 1])], edges[e, 5]
+        value, kind = row[np.uint64(node.feature)], node.kind
+        # The decision of training.forest.kernel, written out for the same reason.
+        if kind <= NAN_LEFT:
+            left = (value <= node.threshold) | ((kind == NAN_LEFT) & (value != value))
+        elif kind == CATEGORY:
+            left = False
+            # NaN, words below zero and beyond what an integer holds are in no set.
+            if value > -1.0 and value < MOST:
+                word, which = np.int64(value), np.uint64(node.threshold)
+                place = np.uint64(starts[which] + (word >> 5))
+                if place < starts[which + np.uint64(1)]:
+                    left = (words[place] >> (word & 31)) & 1 == 1
+        elif value == 0.0:
+            left = kind & ZERO_LEFT != 0
+        else:
+            left = (value <= node.threshold) | ((kind & NAN_LEFT != 0) & (value != value))
+        taken = _MET if left == (edges[e, 2] == 1) else _MISSED
+        state[e] = _MISSED_BEFORE if same >= 0 and state[np.uint64(same)] != _MET else taken
+
+
+@compiled(numba.void(FLOATS, _EDGES, _STATE, TABLE, TABLE, FLOATS, TABLE, TABLE))
+def _go_down(
+    leaves: Array,
+    edges: Array,
+    state: Array,
+    met: Array,
+    missed: Array,
+    dilution: Array,
+    product: Array,
+    below: Array,
+) -> None:
+    """The product of the factors down to each edge, and what the leaves say below it."""
+    q = np.uint64(met.shape[1])
+    for at in range(len(edges)):
+        e = np.uint64(at)
+        up, child = np.uint64(edges[e, 4]), edges[e, 3]
+        leaf = leaves[np.uint64(~child)] if child < 0 else 0.0
+        if state[e] == _MET:
+            for p in range(q):
+                product[e, p] = met[e, p] * product[up, p]
+        elif state[e] == _MISSED:
+            for p in range(q):
+                product[e, p] = missed[e, p] * product[up, p]
+        else:
+            for p in range(q):
+                product[e, p] = dilution[e] * product[up, p]
+        for p in range(q):
+            below[e, p] = leaf * product[e, p]
+
+
+@compiled(numba.void(_EDGES, _STATE, TABLE, TABLE, TABLE, FLOATS))
+def _come_up(edges: Array, state: Array, gains: Array, losses: Array, below: Array, shares: Array) -> None:
+    """Add up what lies below each edge, from the leaves to the roots, and what its feature has of it."""
+    q = np.uint64(gains.shape[1])
+    for back in range(len(edges)):
+        e = np.uint64(len(edges) - 1 - back)
+        up, total = np.uint64(edges[e, 4]), 0.0
+        if state[e] == _MET:
+            for p in range(q):
+                total += gains[e, p] * below[e, p]
+        elif state[e] == _MISSED:
+            for p in range(q):
+                total += losses[e, p] * below[e, p]
+        for p in range(q):
+            below[up, p] += below[e, p]
+        shares[np.uint64(edges[e, 0])] += total
+
+
+@compiled(numba.void(NODES, FLOATS, INTS, INTS, _EDGES, TABLE, TABLE, TABLE, TABLE, FLOATS, TABLE, TABLE))
+def contribute(
+    nodes: Array,
+    leaves: Array,
+    words: Array,
+    starts: Array,
+    edges: Array,
+    met: Array,
+    missed: Array,
+    gains: Array,
+    losses: Array,
+    dilution: Array,
+    matrix: Array,
+    shares: Array,
+) -> None:
+    """Add every row's contributions to `shares` (n, n_features), each row on its own.
+
+    The arrays are those of `Trees` and `Ways`.
+    """
+    n_edges, q = met.shape
+    row, state = np.empty(matrix.shape[1]), np.empty(n_edges, np.int64)
+    product, below = np.ones((n_edges + 1, q)), np.zeros((n_edges + 1, q))  # the last is above all roots
+    for i in range(len(matrix)):
+        read(matrix[i], row)
+        _follow(nodes, words, starts, edges, row, state)
+        _go_down(leaves, edges, state, met, missed, dilution, product, below)
+        _come_up(edges, state, gains, losses, below, shares[i])

@@ -29,7 +29,7 @@ from features.settings import quiet_environment, read_settings
 
 CUSTOMERS = {"small": 3_000, "full": 20_000}
 SECONDS = {"small": 6.0, "full": 30.0}
-ASKED = {"small": 10_000, "full": 200_000}
+ASKED = {"small": 5_000, "full": 200_000}
 SERVICE_CORE, LOAD_CORE = 0, 1
 HEAVY = 0.7
 
@@ -54,10 +54,10 @@ class Measured(NamedTuple):
 
 def measure(service: Service, ids: list[str], size: str) -> Measured:
     with service as (process, ports, calls):
-        warm = ask(LOAD_CORE, ports, plan(calls, ids, 200))
+        warm = ask(LOAD_CORE, ports, plan(calls, ids, 100))
 
         def loaded(rate: float, most: float) -> Answers:
-            return ask(LOAD_CORE, ports, plan(calls, ids, max(100, int(SECONDS[size] * most)), rate))
+            return ask(LOAD_CORE, ports, plan(calls, ids, max(50, int(SECONDS[size] * most)), rate))
 
         most = loaded(0.0, warm.rate)
         before = megabytes(process)

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -20,7 +20,7 @@ import psutil
 
 from benchmarks.live_load import CONNECTIONS, Plan
 from benchmarks.online import feast_store
-from features.generations import current_generation
+from features.generations import current_generation, generation_folder
 from features.home import Home
 from features.snapshots import read_snapshot
 from features.views import DECISION_SERVICE
@@ -59,7 +59,9 @@ def started(
     command: Sequence[object], port: int, probe: str, core: int, more: Mapping[str, str]
 ) -> Iterator[psutil.Process]:
     """A service on one core with one thread, once its probe answers at all."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "BENTOML_DO_NOT_TRACK": "True", **more}
+    path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"  # `mlflow models serve` looks for uvicorn there
+    quiet = {"PATH": path, "OMP_NUM_THREADS": "1", "BENTOML_DO_NOT_TRACK": "True"}
+    environment = {**os.environ, **quiet, **more}
     process = subprocess.Popen(
         [str(word) for word in command],
         env=environment,
@@ -76,7 +78,8 @@ def started(
             time.sleep(0.3)
         yield psutil.Process(process.pid)
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # it may have died by itself
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait(30)
 
 
@@ -129,13 +132,20 @@ def assembled(
 ) -> Iterator[tuple[psutil.Process, list[int], list[tuple[str, str]]]]:
     """(b): `feast serve` over Feast's own SQLite store, then `mlflow models serve`, called in turn."""
     online = {"type": "sqlite", "path": str(folder / "feast.db")}
-    store = feast_store(home, online)
-    as_of = current_generation(home).as_of
+    generation = current_generation(home)
+    store = feast_store(home, online, generation_folder(home, generation.name))
+    as_of = generation.as_of
     with redirect_stdout(StringIO()):
         store.materialize(as_of - timedelta(seconds=1), as_of)
-    (folder / "feature_store.yaml").write_text(
-        json.dumps(store.config.model_dump(mode="json", exclude_none=True))
-    )
+    config = {
+        "project": store.config.project,
+        "provider": "local",
+        "registry": str(store.config.registry.path),
+        "offline_store": {"type": "duckdb"},
+        "online_store": online,
+        "entity_key_serialization_version": 3,
+    }
+    (folder / "feature_store.yaml").write_text(json.dumps(config))
     model = load_scorer(home).model("churn")
     mlflow.lightgbm.save_model(model.heads[0].booster, str(folder / "model"))
     row = [[float(v) if v == v else None for v in np.zeros(len(model.features))]]

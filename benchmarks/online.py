@@ -84,8 +84,8 @@ def snapshot(home: Home, customers: int) -> Path:
     return path
 
 
-def feast_store(home: Home, online: dict[str, Any]) -> FeatureStore:
-    """A Feast store over the snapshot, with one of Feast's own online stores."""
+def feast_store(home: Home, online: dict[str, Any], offline: Path | None = None) -> FeatureStore:
+    """A Feast store over a folder's snapshots, else the home's, with one of Feast's own online stores."""
     config = RepoConfig(
         project="bench",
         provider="local",
@@ -97,7 +97,8 @@ def feast_store(home: Home, online: dict[str, Any]) -> FeatureStore:
         repo_path=home.path,
     )
     store = FeatureStore(config=config)
-    store.apply(declare_views(all_families(load_catalogue(home.catalogue)), home.offline))
+    families = all_families(load_catalogue(home.catalogue))
+    store.apply(declare_views(families, offline or home.offline))
     return store
 
 

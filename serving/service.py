@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Hashable
+from concurrent.futures import wait
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -80,6 +81,9 @@ _PROBES = ("/livez", "/healthz", "/readyz")
 _SWITCH_S = 0.0005
 """The log's thread needs the interpreter for microseconds at a time, and shall not wait long for it."""
 
+_WARM_S = 10.0
+"""What takes events gets warm before customers come: it would take two seconds from their answers."""
+
 
 class _Hosted(Service[Any]):
     """A service of BentoML whose own layers our answers do not pass through.
@@ -117,7 +121,7 @@ class TenureService:
         sys.setswitchinterval(_SWITCH_S)
         _DESK.ready()
         _SWAPPER.start()
-        _INTAKE.start()
+        wait([_INTAKE.start()], _WARM_S)
         _METRICS.start(_look)
 
     def __is_ready__(self) -> bool:

@@ -60,3 +60,12 @@ def test_columns_are_the_designs_and_numbers_stay_numbers():
         "c",
     )
     assert len(COLUMNS) == 19
+
+
+@pytest.mark.parametrize(
+    "column", ["list_id", "offer", "product", "tier", "segment", "manager_id", "terms", "customer_id"]
+)
+def test_no_cell_that_a_bank_or_a_customer_words_is_a_formula(column):
+    read = next(csv.DictReader(io.StringIO(to_csv([_row(**{column: "=cmd|' /C calc'!A0"})]).decode())))
+    assert read[column] == "'=cmd|' /C calc'!A0"
+    assert not any(str(cell).startswith("=") for cell in read.values())

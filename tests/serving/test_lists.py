@@ -8,6 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.errors import CorruptError, InputError, NotReadyError, RefusedError
+from features.generations import Generation, current_generation, serve, write_generation
+from features.vocabulary import CREATED
 from serving.batch import score_all
 from serving.deciding.arms import list_arm
 from serving.lists.pull import pull
@@ -124,3 +126,25 @@ def test_scores_must_be_there_current_and_whole(home, scorer, settings, tmp_path
     home.catalogue.write_bytes(home.catalogue.read_bytes() + b"\n# dearer\n")
     with pytest.raises(NotReadyError, match="another catalogue"):
         _pull(home, settings, tmp_path / "list.csv")
+
+
+def test_a_list_is_of_one_generation_though_another_is_served_meanwhile(scored, settings, frame, tmp_path):
+    alone = _pull(scored, settings, tmp_path / "alone.csv")
+    other = Generation("2026-01-01.2", NOW, (NOW,), ("",))
+    folder = scored.offline / other.name
+    folder.mkdir()
+    write_generation(folder, other, {})
+    frame.assign(consent_marketing=0, **{CREATED: NOW}).to_parquet(folder / f"{NOW:%Y-%m-%d}.parquet")
+
+    def flip(line):
+        if "considered" in line:
+            serve(scored, other)
+
+    asked = {"settings": settings, "purpose": "test", "pulled_by": "tester", "now": NOW}
+    found = pull(scored, "card", 60, tmp_path / "flipped.csv", tell=flip, **asked)
+    assert current_generation(scored).name == other.name
+    assert found.manifest.feature_generation == "2026-01-01.1" and found.rows == alone.rows
+    assert (tmp_path / "flipped.csv").read_bytes() == (tmp_path / "alone.csv").read_bytes()
+    assert {row.as_of for row in found.rows} == {found.manifest.as_of}
+    decisions = read_decisions(scored.decisions_db, found.manifest.list_id)
+    assert {d.feature_generation for d in decisions} == {"2026-01-01.1"}

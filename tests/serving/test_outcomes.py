@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from features.database.address import Address
 from features.errors import InputError, NotReadyError, RefusedError
-from serving.log.decisions import Decision, log_session, open_log, record_decisions
+from serving.log.decisions import Decision, log_session, open_log, read_decisions, record_decisions
 from serving.log.outcome_file import import_outcomes
 from serving.log.outcomes import KINDS, Outcome, Received, record_outcomes
 
@@ -173,6 +173,32 @@ def test_each_outcome_that_is_handed_in_is_answered_for(log):
     with pytest.raises(InputError, match="without a zone: o7"):
         record_outcomes(log, [_outcome(7, at=datetime(2026, 2, 1))])
     assert _stored(log) == 4
+
+
+_HOSTILE = (
+    *("C'; DROP TABLE decisions;--", 'C" OR "1"="1', "%", "_", "C1%", "?", "$1"),
+    *("C\\", "C'')--", "客户"),
+)
+
+
+def test_ids_are_values_and_never_part_of_a_question(where):
+    named = [
+        replace(_decision(n, "target"), decision_id=f"L1:{who}", customer_id=who)
+        for n, who in enumerate(_HOSTILE)
+    ]
+    # More ids than one statement can bind stand for a huge IN.
+    many = [_decision(n, "target") for n in range(100, 2_100)]
+    assert record_decisions(where, [*named, *many]) == len(named) + len(many)
+    given_ = [
+        _outcome(n, decision_id=d.decision_id, customer_id=d.customer_id)
+        for n, d in enumerate([*named, *many])
+    ]
+    assert {r.status for r in record_outcomes(where, given_)} == {"new"}
+    found = read_decisions(where, "L1")
+    assert {d.customer_id for d in found if d.rank < 100} == set(_HOSTILE)
+    for campaign in ("L%", "L_", "L1' OR '1'='1", "L1';--"):
+        with pytest.raises(NotReadyError, match="no campaign"):
+            read_decisions(where, campaign)
 
 
 @settings(deadline=None, max_examples=25)

@@ -60,10 +60,7 @@ class UpliftModel:
 
     def predict(self, matrix: Matrix) -> Uplift:
         """Answers from a matrix in contract order (`Model.matrix`), each of shape (n,)."""
-        learned, line = self._learned(), self.about["line"]
-        raw, uplift = learned.predict(matrix)
-        alone = self.model.head("alone").calibrated(raw)
-        return _answer(alone, on_line(uplift, even_uplift(alone, line["shift"]), line))
+        return self._answered(self._learned(), self.model.forest.raw(matrix), matrix)
 
     def options(self, columns: Mapping[str, Sequence[Any]], offers: Sequence[tuple[str, str]]) -> Uplift:
         """Answers for every offer, a product by a channel, to n customers; each of shape (n, offers).
@@ -78,17 +75,36 @@ class UpliftModel:
         unknown = dict.fromkeys((PRODUCT, CHANNEL, PREFERRED), [None] * n)
         base = self.model.matrix({**columns, **unknown})
         offered = self._offered(columns.get("preferred_channel", [None] * n), offers)
+        values = np.empty((n, m, len(offered)))
+        for nth, varying in enumerate(offered.values()):
+            values[:, :, nth] = varying
         block, parts = max(1, _ROWS // m), []
         for begin in range(0, n, block):
-            rows = np.repeat(base[begin : begin + block], m, axis=0)
-            for place, values in offered.items():
-                rows[:, place] = values[begin : begin + block].ravel()
-            parts.append(self.predict(rows))
+            some = slice(begin, begin + block)
+            parts.append(self._varied(base[some], list(offered), values[some]))
         alone, contacted, uplift = (
             np.concatenate([getattr(p, name) for p in parts]).reshape(n, m)
             for name in ("alone", "contacted", "uplift")
         )
         return Uplift(alone, contacted, uplift)
+
+    def _varied(self, base: Matrix, places: Sequence[int], values: Matrix) -> Uplift:
+        """Answers, (n x m,), for n rows, each with m values of the features at some places, (n, m, p)."""
+        learned, rows = self._learned(), base
+        raw = self.model.forest.varied(base, places, values)
+        if isinstance(learned.other, Linear):  # the trees copy nothing, its few terms are read from rows
+            rows = np.repeat(base, values.shape[1], axis=0)
+            rows[:, places] = values.reshape(len(rows), len(places))
+        return self._answered(learned, raw.reshape(-1, raw.shape[2]), rows)
+
+    def _answered(self, learned: Learned, raw: Matrix, rows: Matrix) -> Uplift:
+        """Answers from raw scores of the model's forest, (n, outputs); `linear` reads the rows too."""
+        head, files, line = self.model.head("alone"), self.model.files, self.about["line"]
+        other = self.model.head(OTHER_HEAD[learned.learner] or "alone")
+        left = raw[:, files[head.file]]
+        uplift = learned.uplift(left, raw[:, files[other.file]], rows)
+        alone = head.calibrated(left)
+        return _answer(alone, on_line(uplift, even_uplift(alone, line["shift"]), line))
 
     def _offered(self, liked: Sequence[Any], offers: Sequence[tuple[str, str]]) -> dict[int, Matrix]:
         """Place of each feature of the offer -> its values, (n, offers)."""

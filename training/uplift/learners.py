@@ -86,14 +86,19 @@ class Learned:
     def predict(self, matrix: Matrix) -> tuple[Matrix, Matrix]:
         """Log-odds if left alone and raw uplift, each of shape (n,)."""
         raw = _raw(self.alone, matrix)
+        other = raw if isinstance(self.other, Linear) else _raw(self.other, matrix)
+        return raw, self.uplift(raw, other, matrix)
+
+    def uplift(self, raw: Matrix, other: Matrix, matrix: Matrix) -> Matrix:
+        """Raw uplift, (n,), from the raw scores of both models; `linear` takes the rows for the second."""
         if isinstance(self.other, Linear):
             odds = self.tilt[0] * raw + self.tilt[1]
-            return raw, self.other.uplift(odds, matrix)
-        other = _raw(self.other, matrix)
+            return self.other.uplift(odds, matrix)
         if self.learner == "doubly_robust":
-            return raw, other
-        contacted = other if self.learner == "two_models" else raw + self.start + other
-        return raw, expit(contacted) - expit(raw)
+            return other
+        contacted: Matrix = other if self.learner == "two_models" else raw + self.start + other
+        change: Matrix = expit(contacted) - expit(raw)
+        return change
 
 
 @dataclass(frozen=True)

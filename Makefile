@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 HOME_DIR ?= var
 SIZE ?= small
 
-.PHONY: bento help install demo test lint docs lock clean notebooks bench-allocation bench-features bench-live bench-online bench-point-in-time bench-policy bench-quality bench-replay bench-training bench-training-set
+.PHONY: bento fuzz help install demo test lint docs lock clean notebooks bench-allocation bench-features bench-live bench-online bench-point-in-time bench-policy bench-quality bench-replay bench-training bench-training-set
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -45,7 +45,7 @@ bench-features: install   ## engines beside the floor, pandas and polars; banks 
 	TENURE_HOME=$(HOME_DIR) $(BIN)/python -m benchmarks.features --size $(SIZE)
 
 bench-live: install   ## full decisions over HTTP beside a bare uvicorn, and feast serve + mlflow models serve
-	$(BIN)/python -m benchmarks.live --size $(SIZE)
+	TENURE_HOME=$(HOME_DIR) $(BIN)/python -m benchmarks.live --size $(SIZE)
 
 bench-online: install   ## our online store beside Feast's own, and Redis
 	$(BIN)/python -m benchmarks.online --size $(SIZE)
@@ -70,6 +70,9 @@ bench-quality: install   ## models beside FLAML and plain baselines; TENURE_SAMP
 
 bento: install   ## build a bento of the service (its build needs uv or pip, and the network)
 	BENTOML_DO_NOT_TRACK=True $(BIN)/bentoml build
+
+fuzz: install   ## questions to the API by its own description, many more than the tests ask
+	TENURE_FUZZ=900 $(BIN)/pytest tests/serving/test_schemathesis.py
 
 lock:            ## resolve the lock anew (needs uv)
 	uv pip compile --upgrade --universal --python-version 3.11 --group dev --extra spark --no-emit-index-url \

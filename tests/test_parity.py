@@ -19,7 +19,7 @@ from serving.deciding.decide import decide
 from serving.lists.sources import gather, parts
 from serving.live import load_live
 from serving.log.decisions import read_decisions
-from serving.log.records import Occasion, records
+from serving.log.records import Occasion, records, window_of
 from serving.scoring import OK
 
 
@@ -55,7 +55,8 @@ def test_live_offers_are_the_batchs_to_the_bit(
     live = {d.customer_id: d for d in read_decisions(home.decisions_db, LIVE)}
     sources = gather(home)
     occasion = Occasion(
-        LIVE, LIVE, sources.scorer.versions, sources.generation.name, "", *[sources.as_of] * 2
+        *(LIVE, LIVE, sources.scorer.versions, sources.generation.name, "", *[sources.as_of] * 2),
+        window_days=window_of(sources.catalogue.options),
     )
     offered = 0
     for part in parts(sources):

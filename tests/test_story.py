@@ -19,8 +19,8 @@ def test_the_loop_closes(own_bank: tuple[Home, Any], tmp_path: Path) -> None:
     home, tenure = own_bank
     first, second = tmp_path / "first.csv", tmp_path / "second.csv"
 
-    # A marketer pulls a list for household insurance; a tenth of it is kept as control.
-    pulled = tenure("lists", "pull", "--product", "insurance", "--size", "200", "--out", str(first))
+    # A marketer pulls a list for consumer loans; a tenth of it is kept as control.
+    pulled = tenure("lists", "pull", "--product", "loan", "--size", "200", "--out", str(first))
     rows = read_list(first)
     assert len(rows) == pulled["target"] + pulled["control"] == 200
     assert {row["arm"] for row in rows} == {"target", "control"}
@@ -53,10 +53,10 @@ def test_the_loop_closes(own_bank: tuple[Home, Any], tmp_path: Path) -> None:
     assert new["models"] != old["models"]
 
     # The next list is another one, and leaves those in peace who were just contacted or said no.
-    tenure("lists", "pull", "--product", "insurance", "--size", "200", "--out", str(second))
+    tenure("lists", "pull", "--product", "loan", "--size", "200", "--out", str(second))
     again = {row["customer_id"] for row in read_list(second)}
     assert again != {row["customer_id"] for row in rows}
-    takers = _takers(home, "insurance", since=old["as_of"])
+    takers = _takers(home, "loan", since=old["as_of"])
     assert takers
     assert not takers & again
 

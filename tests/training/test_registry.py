@@ -243,12 +243,12 @@ def test_a_stored_file_that_did_not_arrive_whole_is_not_registered(
 def test_a_stop_while_the_database_is_made_leaves_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def half(path: Path) -> None:
-        path.write_bytes(b"SQLite format 3\x00 and no more")
+    def half(uri: str, _: str) -> None:
+        Path(uri.removeprefix("sqlite:///")).write_bytes(b"SQLite format 3\x00 and no more")
         raise KeyboardInterrupt
 
     home = Home(tmp_path)
-    monkeypatch.setattr(module, "_make_database", half)
+    monkeypatch.setattr(module, "_store", lambda: half)
     with pytest.raises(KeyboardInterrupt):
         Registry(home)._client()
     assert [p.name for p in tmp_path.iterdir()] == ["artifacts"]

@@ -22,7 +22,7 @@ AGES = (0, 18, 26, 35, 45, 55, 65, 75)
 
 @dataclass(frozen=True)
 class Who:
-    """Who the customer is; null where the bank does not know it."""
+    """Who the customer is; null where the bank does not know it. Only a person has an age band."""
 
     kind: str | None
     age_band: str | None
@@ -158,7 +158,8 @@ def _row(columns: Columns, row: int) -> dict[str, Any]:
 def _who(facts: Mapping[str, Any]) -> Who:
     return Who(
         kind=facts.get("kind"),
-        age_band=_band(facts.get("age_years")),
+        # A company's age is that of its founding.
+        age_band=_band(facts.get("age_years")) if facts.get("kind") == "person" else None,
         region=facts.get("region"),
         occupation=facts.get("occupation"),
         tenure_days=facts.get("tenure_days"),

@@ -120,6 +120,8 @@ def test_the_record_is_what_the_row_of_features_says(frame, catalogue):
     columns = from_frame(row)
     record = record_of(columns, 0, catalogue)
     assert record.who.age_band == "65-74" and record.who.occupation == "baker"
+    company = record_of(from_frame(row.assign(kind="business")), 0, catalogue)
+    assert company.who.age_band is None
     assert record.loans_outstanding == 1200.50
     assert record.balance == columns["balance_total"][0] / 100
     held = {h.product: h.count for h in record.holdings}

@@ -62,7 +62,8 @@ def broken(new: Path, before: Path, fields: Sequence[Field], settings: Settings)
 
     Rows that fell by half or more; a field that had values and has none; a number that varied and
     no longer does. Only what at least 20 customers and 1% of them carried can break: in a small
-    bank the last complaint may simply have passed out of its window.
+    bank the last complaint may simply have passed out of its window. Numbers that only decisions
+    look at, as contacts by channel, may come to rest: the bank itself ends a campaign by mail.
 
     Returns
     -------
@@ -76,11 +77,9 @@ def broken(new: Path, before: Path, fields: Sequence[Field], settings: Settings)
     found = [f"customers fell from {rows:,} to {left:,}"] if rows >= _FEW and left <= rows / 2 else []
     shared = [name for name in then if name in now]
     empty = [n for n in shared if then[n].telling >= enough and now[n].values == 0]
-    constant = [
-        n
-        for n in shared
-        if then[n].telling >= enough and not then[n].constant and now[n].values >= _FEW and now[n].constant
-    ]
+    learned = {f.name for f in fields if f.use == "model"}
+    varied = [n for n in shared if n in learned and then[n].telling >= enough and not then[n].constant]
+    constant = [n for n in varied if now[n].values >= _FEW and now[n].constant]
     if empty:
         found.append(f"no value is left in {first_five(empty)}")
     if constant:

@@ -40,7 +40,7 @@ SETTINGS = (
     Setting(
         "TENURE_RATES",
         ",".join(f"{role}={rate}" for role, rate in _RATES.items()),
-        "requests a second that one key of a role may send to one process",
+        "requests a second that one key of a role may send to all workers together",
     ),
     Setting("TENURE_OIDC_ISSUER", "", "identity provider whose tokens are taken beside keys; empty: none"),
     Setting("TENURE_OIDC_AUDIENCE", "tenure", "audience that such a token must be for"),
@@ -154,6 +154,12 @@ def _oidc(value: Mapping[str, str]) -> Oidc | None:
     if not issuer:
         return None
     return Oidc(issuer, value["TENURE_OIDC_AUDIENCE"], keys, value["TENURE_OIDC_CLAIM"])
+
+
+def metrics_folder() -> Path | None:
+    """Where the workers of one service share their metrics, as its host names it; None for one alone."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    return Path(folder) if folder else None
 
 
 def quiet_environment() -> None:

@@ -30,10 +30,12 @@ def length(columns: Columns) -> int:
     return len(next(iter(columns.values()))) if columns else 0
 
 
-def take(columns: Columns, rows: Sequence[int]) -> dict[str, list[Any]]:
+def take(columns: Columns, rows: Sequence[int]) -> dict[str, Sequence[Any]]:
     """The given rows of every column, in the given order."""
     if len(rows) == 1:
         (row,) = rows
+        if length(columns) == 1 and row == 0:
+            return dict(columns)
         return {name: [values[row]] for name, values in columns.items()}
     return {name: [values[i] for i in rows] for name, values in columns.items()}
 

@@ -1,6 +1,7 @@
 """Reasons in words: which facts push a customer's score up, told for whoever reads them."""
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -53,22 +54,17 @@ def explain(
         return []
     push = np.clip(model.contributions(head, model.matrix(columns)), 0.0, None)
     total = push.sum(axis=1)
-    push[:, [_silent(f, audience) for f in model.features]] = 0.0
-    strongest = np.argsort(-push, axis=1, kind="stable")[:, :top]
-    return [
-        tuple(
-            _reason(
-                model,
-                model.features[i],
-                columns[model.features[i].name][row],
-                push[row, i] / total[row],
-                audience,
+    order = np.argsort(-push, axis=1, kind="stable").tolist()
+    found = []
+    for row, pushed in enumerate(push):
+        pushing = ((i, model.features[i]) for i in order[row] if pushed[i] > 0.0)
+        told = islice(((i, f) for i, f in pushing if not _silent(f, audience)), top)
+        found.append(
+            tuple(
+                _reason(model, f, columns[f.name][row], pushed[i] / total[row], audience) for i, f in told
             )
-            for i in strongest[row]
-            if push[row, i] > 0.0
         )
-        for row in range(len(push))
-    ]
+    return found
 
 
 def in_words(value: Any, unit: str, currency: str) -> str:

@@ -13,7 +13,15 @@ from serving.deciding.worth import Basis, Effects, prior_effects
 from training.artifact import Model
 from training.uplift.answers import UpliftModel
 
-__all__ = ["OPTIONAL", "Known", "learned_effects", "learned_names", "learned_options", "learned_scores"]
+__all__ = [
+    "OPTIONAL",
+    "Known",
+    "learned_effects",
+    "learned_names",
+    "learned_options",
+    "learned_scores",
+    "uplift_models",
+]
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -25,17 +33,21 @@ _MODEL_OF = {"cross_sell": "response", "retention": "retention"}
 """Kind of an offer -> the model that knows what it changes; general offers go to who is not modelled."""
 
 
-def learned_options(models: Mapping[str, Model], catalogue: Catalogue) -> dict[str, tuple[Option, ...]]:
+def uplift_models(models: Mapping[str, Model]) -> dict[str, UpliftModel]:
+    """By name the champions that say what contacts change, as far as there are."""
+    return {name: UpliftModel(models[name]) for name in ("response", "retention") if name in models}
+
+
+def learned_options(
+    uplift: Mapping[str, UpliftModel], catalogue: Catalogue
+) -> dict[str, tuple[Option, ...]]:
     """By model the options whose change it knows: contacts about their product were learned from."""
-    found = {}
-    for name in ("response", "retention"):
-        uplift = UpliftModel(models[name]) if name in models else None
-        found[name] = tuple(
-            o
-            for o in catalogue.options
-            if uplift and _MODEL_OF.get(o.kind) == name and uplift.knows(o.product)
+    return {
+        name: tuple(
+            o for o in catalogue.options if _MODEL_OF.get(o.kind) == name and model.knows(o.product)
         )
-    return found
+        for name, model in uplift.items()
+    }
 
 
 def learned_names(
@@ -55,7 +67,7 @@ def learned_names(
 
 
 def learned_scores(
-    models: Mapping[str, Model],
+    uplift: Mapping[str, UpliftModel],
     catalogue: Catalogue,
     columns: Columns,
     known: Mapping[str, Sequence[Option]],
@@ -65,20 +77,20 @@ def learned_scores(
 
     Parameters
     ----------
-    known
-        From `learned_options`.
+    uplift, known
+        From `uplift_models` and `learned_options`.
     margins
         The answers of the model of margins, as far as there is one.
     """
-    found = {f"margin_{p}": margins[p] for p in _margins(models, catalogue)}
+    found = {f"margin_{p.name}": margins[p.name] for p in catalogue.offered if p.name in margins}
     for name, options in known.items():
         if not options:
             continue
-        uplift = UpliftModel(models[name]).options(columns, [(o.product, o.channel) for o in options])
+        told = uplift[name].options(columns, [(o.product, o.channel) for o in options])
         # Who is left alone is left so by every channel: the first option of an offer answers for all.
         first = {o.offer: place for place, o in reversed(list(enumerate(options)))}
-        found |= {f"alone_{offer}": uplift.alone[:, place] for offer, place in sorted(first.items())}
-        found |= {f"contacted_{o.name}": uplift.contacted[:, place] for place, o in enumerate(options)}
+        found |= {f"alone_{offer}": told.alone[:, place] for offer, place in sorted(first.items())}
+        found |= {f"contacted_{o.name}": told.contacted[:, place] for place, o in enumerate(options)}
     return found
 
 

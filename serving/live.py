@@ -5,13 +5,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from features.errors import CorruptError, NotReadyError
 from features.home import Home
 from features.online import OnlineReader, OnlineRows
 from serving.champions import load_scorer
-from serving.columns import Floats, take
+from serving.columns import Columns, Floats, take
 from serving.explain import Reason
 from serving.scoring import ABSTAIN, DEGRADED, OK, SUPPRESSED, Scorer, Scores
 from serving.steps import Steps, run
@@ -66,11 +65,11 @@ class Seen:
     as_of: datetime
     answers: dict[str, CustomerScores]
     known: tuple[str, ...] = ()
-    columns: dict[str, list[Any]] | None = None
+    columns: Columns | None = None
     scores: Scores | None = None
     features: tuple[str, ...] = ()
 
-    def of(self, rows: Sequence[int]) -> tuple[dict[str, list[Any]], dict[str, Floats]]:
+    def of(self, rows: Sequence[int]) -> tuple[Columns, dict[str, Floats]]:
         """Columns and scores by name of some of those who are known."""
         if self.columns is None or self.scores is None:
             return {}, {}
@@ -181,7 +180,7 @@ class Live:
         found = {seen.known[row]: reasons for row, reasons in because.items()}
         return {i: replace(one, because=found.get(i, ())) for i, one in seen.answers.items()}
 
-    def _because(self, columns: dict[str, list[Any]], scores: Scores) -> dict[int, tuple[Reason, ...]]:
+    def _because(self, columns: Columns, scores: Scores) -> dict[int, tuple[Reason, ...]]:
         """Reasons for churn by row, of the rows that have a score: no model touches another."""
         rows = [row for row, status in enumerate(scores.status) if status in (OK, DEGRADED)]
         return dict(zip(rows, self.scorer.because(take(columns, rows), "churn", "churn"), strict=True))
@@ -233,9 +232,7 @@ def _doubted(one: CustomerScores, online: OnlineRows, row: int) -> CustomerScore
     return replace(one, status=status, reasons=(*reasons, *doubts))
 
 
-def _features(
-    columns: dict[str, list[Any]], row: int, online: OnlineRows, source: int, as_of: datetime
-) -> str:
+def _features(columns: Columns, row: int, online: OnlineRows, source: int, as_of: datetime) -> str:
     """The `Seen.features` of one customer."""
     if online.as_of[source] == as_of and not online.stale[source] and not online.missing[source]:
         return "{}"

@@ -1,15 +1,19 @@
 """What operators see of the service, as Prometheus counts it: no id, no value, no label without bound."""
 
+import os
 import threading
 import time
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Literal, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from features.settings import metrics_folder
 from serving.deciding.adviser import Adviser
 
 __all__ = ["CONTENT_TYPE", "Item", "Metrics"]
@@ -150,9 +154,21 @@ class Metrics:
 
     def text(self) -> bytes:
         """All of it, of all workers, in Prometheus' text format."""
-        shared = CollectorRegistry()
-        try:
-            MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
-        except ValueError:  # no folder is shared: this process is alone
+        folder = metrics_folder()
+        if folder is None:
             return generate_latest(self._registry)
+        _bury(folder)
+        shared = CollectorRegistry()
+        MultiProcessCollector(shared, str(folder))  # type: ignore[no-untyped-call]
         return generate_latest(shared)
+
+
+def _bury(folder: Path) -> None:
+    """Take the gauges of workers that died away: what they said last is no more; what they counted is."""
+    for path in folder.glob("gauge_live*_*.db"):
+        pid = int(path.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            with suppress(FileNotFoundError):  # another worker did it at the same time
+                mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]

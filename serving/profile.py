@@ -127,7 +127,9 @@ def record_of(columns: Columns, row: int, catalogue: Catalogue) -> Record:
 
 
 def relations(columns: Columns, value: Floats, catalogue: Catalogue) -> list[Relation]:
-    """The relation of each row; `value` is the expected one of twelve months, (n,), NaN where unknown.
+    """The relation of each row of features and scores.
+
+    `value` is the expected one of twelve months, (n,), NaN where unknown.
 
     Raises
     ------

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +13,13 @@ from features.selling.offers import Option
 from features.vocabulary import Catalogue
 from serving.columns import Columns, Floats, length, numbers, take
 from serving.explain import Audience, Reason, explain
-from serving.learned import Known, learned_names, learned_options, learned_scores
+from serving.learned import Known, learned_names, learned_options, learned_scores, uplift_models
 from serving.policy import Mask
 from training.artifact import Model
-from training.contract import unseen, watched
+from training.contract import Feature, unseen, watched
 from training.ensemble import Ensemble
 from training.survival import survival
+from training.uplift.answers import UpliftModel
 from training.versions.champions import ModelVersion
 from training.worth.horizons import Horizon, horizons_of, project
 
@@ -165,16 +165,26 @@ class Scorer:
         return tuple(horizon for horizon in self.horizons if not horizon.missing)
 
     @cached_property
+    def _uplift(self) -> Mapping[str, UpliftModel]:
+        return uplift_models(self.loaded)
+
+    @cached_property
     def _options(self) -> Mapping[str, tuple[Option, ...]]:
-        return learned_options(self.loaded, self.catalogue)
+        return learned_options(self._uplift, self.catalogue)
 
     @cached_property
     def _eligible(self) -> Eligible:
         return Eligible([self.catalogue.products[name] for name in self.products])
 
     @cached_property
-    def _watched(self) -> dict[str, NDArray[np.intp]]:
-        return {name: watched(self.model(name).features) for name in MODELS}
+    def _watched(self) -> tuple[list[Feature], NDArray[np.intp]]:
+        """Features of the customer's models that may be unseen, and where they stand in a coded row."""
+        found: dict[tuple[int, bool], Feature] = {}
+        for name in MODELS:
+            features, places = self.model(name).features, self._ensemble.places(name)
+            for place in watched(features):
+                found.setdefault((int(places[place]), features[place].gaps), features[place])
+        return list(found.values()), np.array([place for place, _ in found], dtype=np.intp)
 
     @cached_property
     def _bounds(self) -> tuple[Floats, Floats]:
@@ -187,21 +197,17 @@ class Scorer:
         """Scores (n, names), whether each is asked for, and by row what is unseen."""
         coded = self._ensemble.matrix(columns)
         answers = self._ensemble.predict(coded)
-        news = [
-            unseen(
-                self.model(name).features, columns, self._ensemble.part(name, coded), self._watched[name]
-            )
-            for name in MODELS
-        ]
+        features, places = self._watched
+        news = unseen(features, columns, coded[:, places])
         found = {"churn": answers["churn"]["churn"], **self._value(answers["value"])}
         found |= {f"propensity_{name}": answers["propensity"][name] for name in self.products}
         margins = answers.get("margin", {})
-        found |= learned_scores(self.loaded, self.catalogue, columns, self._options, margins)
+        found |= learned_scores(self._uplift, self.catalogue, columns, self._options, margins)
         asked = np.ones((length(columns), len(self._names)), dtype=bool)
         first = self._names.index(f"propensity_{self.products[0]}") if self.products else 0
         asked[:, first : first + len(self.products)] = self._eligible.among(Facts(columns))
         table = np.column_stack([found[name] for name in self._names])
-        return table, asked, [tuple(dict.fromkeys(chain(*row))) for row in zip(*news, strict=True)]
+        return table, asked, news
 
     def _value(self, answers: Mapping[str, Floats]) -> dict[str, Floats]:
         # One part after the other: a sum over an axis may add in another order for one row than for many.

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import bentoml
+from _bentoml_impl.server.allocator import ResourceAllocator  # type: ignore[import-untyped]
 from _bentoml_sdk import Service  # type: ignore[import-untyped]
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -36,7 +37,8 @@ def _load() -> Adviser:
     home = home_of(settings)
     # A simulated bank lives at the end of its history, not today.
     live = load_live(home, None if home.simulated else now, settings.online, rehearsed=True)
-    return warmed(adviser_of(live, home, settings.salt, _writer().append))
+    writer = _writer()
+    return warmed(adviser_of(live, home, settings.salt, writer.append, writer.receive))
 
 
 @cache
@@ -51,7 +53,8 @@ def _signs() -> Hashable:
 
 @cache
 def _access() -> Access:
-    return access_of(read_settings(), now)
+    workers, _ = ResourceAllocator().get_worker_env(TenureService)
+    return access_of(read_settings(), now, workers)
 
 
 def _look() -> None:

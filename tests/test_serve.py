@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +21,37 @@ import pytest
 from features.home import Home
 from serving.access.keys import add_key, revoke_key
 from serving.access.table import TABLE
+from serving.api.docs import examples
 from serving.batch import read_scores
 from serving.champions import load_scorer
 from serving.cli.clock import now
 
 READY_WITHIN_S = 120
+README = Path(__file__).parents[1] / "README.md"
+CURLS = re.findall(r"^(curl (?:[^\n]*\\\n)*[^\n]*)$", README.read_text(), re.MULTILINE)
+HERE = "http://127.0.0.1:3000"
 
 
 @pytest.fixture(scope="module")
-def key(bank: Home) -> str:
-    return add_key(bank, "crm", "test", 1, now())[1]
+def served(bank: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A bank to write to: what is asked here is logged, and events change its features."""
+    home = tmp_path_factory.mktemp("served") / "home"
+    shutil.copytree(bank.path, home)
+    return Home(home)
 
 
 @pytest.fixture(scope="module")
-def server(bank: Home, key: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def key(served: Home) -> str:
+    return add_key(served, "crm", "test", 1, now())[1]
+
+
+@pytest.fixture(scope="module")
+def server(served: Home, key: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     tenure = str(Path(sys.executable).with_name("tenure"))
-    command = [tenure, "serve", "--home", str(bank.path), "--port", str(port)]
+    command = [tenure, "serve", "--home", str(served.path), "--port", str(port)]
     log = tmp_path_factory.mktemp("serve") / "log"
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -124,9 +139,41 @@ def test_without_a_key_the_running_service_tells_its_description_and_its_state_o
         assert answer.status_code in ((200, 307) if public else (401,)), path
 
 
-def test_a_key_that_is_revoked_is_refused_at_once(server: str, bank: Home) -> None:
-    made, key = add_key(bank, "analyst", "test", 1, now())
+def _shell(command: str, server: str, key: str) -> Any:
+    """What a line of documentation prints, as a shell runs it."""
+    done = subprocess.run(
+        ["bash", "-euc", command.replace(HERE, server)],
+        env={**os.environ, "TENURE_KEY": key},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return json.loads(done.stdout)
+
+
+def test_the_readme_shows_how_to_ask_for_profile_scores_and_offers() -> None:
+    assert all(any(f"/v1/{name} " in curl for curl in CURLS) for name in ("profile", "scores", "offers"))
+
+
+@pytest.mark.parametrize("curl", CURLS)
+def test_every_curl_of_the_readme_is_answered(curl: str, server: str, key: str) -> None:
+    answer = _shell(curl, server, key)
+    assert "results" in answer, answer
+
+
+@pytest.mark.parametrize("path", examples())
+def test_every_curl_of_the_docs_is_answered_with_the_fields_of_its_example(
+    path: str, server: str, key: str
+) -> None:
+    page = unescape(httpx.get(f"{server}/docs", timeout=30).text)
+    (curl,) = re.findall(rf"<pre>(curl -s {HERE}{path} .*?)</pre>", page, re.DOTALL)
+    assert set(_shell(curl, server, key)) == set(examples()[path]["response"])
+
+
+def test_a_key_that_is_revoked_is_refused_at_once(server: str, served: Home) -> None:
+    made, key = add_key(served, "analyst", "test", 1, now())
     assert httpx.get(f"{server}/v1/models", headers=_with(key), timeout=30).status_code == 200
     assert httpx.post(f"{server}/v1/offers", headers=_with(key), json={}, timeout=30).status_code == 403
-    revoke_key(bank, made.id, now())
+    revoke_key(served, made.id, now())
     assert httpx.get(f"{server}/v1/models", headers=_with(key), timeout=30).status_code == 401

@@ -1,4 +1,4 @@
-"""A list, its outcomes and live answers on Redis and PostgreSQL: the numbers of the embedded stores."""
+"""Models, a list, its outcomes and answers on Redis and PostgreSQL: as on the embedded stores."""
 
 import csv
 import json
@@ -18,6 +18,7 @@ from serving.live import load_live
 from serving.log.decisions import Decision, read_decisions
 from tests.features.online_rows import redis_server
 from tests.postgres import Server
+from training.versions.champions import Champions
 
 
 def _verb(environment: dict[str, str], *words: str) -> Any:
@@ -82,3 +83,22 @@ def test_servers_tell_what_the_embedded_stores_tell(bank: Home, postgres: Server
     assert own["answers"]
     for what, found in own.items():
         assert far_told[what] == found, what
+
+
+def test_a_model_trained_on_a_server_is_that_of_the_embedded_registry(
+    bank: Home, postgres: Server, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(bank.path, home)
+    (home / "mlflow.db").unlink()
+    environment = {"TENURE_HOME": str(home), "TENURE_MLFLOW": postgres.new_database("models")}
+    before = Champions(bank).champion("churn")
+    trained = _verb(environment, "train", "churn")["churn"]
+    assert trained["sha256"] == before.sha256 and trained["run_id"] != before.run_id
+    _verb(environment, "models", "promote", "churn")
+    assert Champions(Home(home)).champion("churn").run_id == trained["run_id"]
+    again = _verb(environment, "models", "reproduce", trained["run_id"])
+    assert again["recorded_sha256"] == again["reproduced_sha256"] == before.sha256
+    _verb(environment, "models", "rollback", "churn")
+    assert Champions(Home(home)).champion("churn").run_id == before.run_id
+    assert not (home / "mlflow.db").exists()

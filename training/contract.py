@@ -55,32 +55,30 @@ class Feature:
             raise InputError(f"feature '{self.name}': not a number; cure: rebuild the features") from None
 
 
-def watched(features: Sequence[Feature]) -> NDArray[np.intp]:
+def watched(features: Sequence[Feature]) -> list[int]:
     """Places of the features that may be as training never saw them: words, and what had no gaps."""
-    places = [place for place, f in enumerate(features) if f.levels is not None or not f.gaps]
-    return np.array(places, dtype=np.intp)
+    return [place for place, f in enumerate(features) if f.levels is not None or not f.gaps]
 
 
 def unseen(
     features: Sequence[Feature],
     columns: Mapping[str, Sequence[Any]],
     matrix: Matrix,
-    places: NDArray[np.intp],
 ) -> list[tuple[str, ...]]:
     """For each row what training never saw: `unseen_missing:<feature>`, `unseen_category:<feature>`.
 
     Parameters
     ----------
+    features
+        Those that are `watched`, of one model or of several.
     matrix
         The columns as the features code them, shape (n, n_features).
-    places
-        From `watched`.
     """
     found: list[list[str]] = [[] for _ in range(len(matrix))]
-    for row, nth in np.argwhere(np.isnan(matrix[:, places])).tolist():
-        feature = features[places[nth]]
+    for row, nth in np.argwhere(np.isnan(matrix)).tolist():
+        feature = features[nth]
         if columns[feature.name][row] not in (None, ""):
             found[row].append(f"unseen_category:{feature.name}")
         elif not feature.gaps:
             found[row].append(f"unseen_missing:{feature.name}")
-    return [tuple(names) for names in found]
+    return [tuple(dict.fromkeys(names)) for names in found]

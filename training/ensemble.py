@@ -21,28 +21,13 @@ class Ensemble:
 
     models: Mapping[str, Model]
 
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """Names of the columns that are read, each once, in the order that `row` takes."""
-        return tuple(dict.fromkeys(feature.name for feature in self._coder.features))
-
-    def row(self, values: Sequence[Any]) -> Matrix:
-        """One customer's values in the order of `fields`, None where missing, coded; shape (1, width).
-
-        Raises
-        ------
-        InputError
-            If a number is expected and something else is there.
-        """
-        return self.matrix({name: [value] for name, value in zip(self.fields, values, strict=True)})
-
     def matrix(self, columns: Mapping[str, Sequence[Any]]) -> Matrix:
         """Columns by name, coded for all models, shape (n, width); errors as of `Coder.matrix`."""
         return self._coder.matrix(columns)
 
-    def part(self, name: str, coded: Matrix) -> Matrix:
-        """One model's columns of coded rows, as its `Model.matrix` gives them."""
-        return coded[:, self._places[name]]
+    def places(self, name: str) -> NDArray[np.intp]:
+        """Where one model's features stand in a coded row, in contract order."""
+        return self._places[name]
 
     def predict(self, coded: Matrix) -> dict[str, dict[str, Matrix]]:
         """The answers of each model, as its `Model.predict` gives them."""

@@ -89,13 +89,10 @@ class Registry:
             return ()
         with self._reached() as client:
             found = _found(client, f"name='{name}'")
-        stack = [v.version for v in self._champions.stack(name)[::-1]]
-        # The last version is the challenger even if a kill came before its alias was set.
-        held = {_CHALLENGER: int(found[-1].version)} if found else {}
-        held |= dict(zip((_CHAMPION, _PREVIOUS), stack, strict=False))
-        return tuple(
-            _version(v, tuple(sorted(a for a in held if held[a] == int(v.version)))) for v in found
-        )
+        # The last is the challenger even if a kill came before its alias. A new database numbers from 1 again.
+        held = {_CHALLENGER: found[-1].run_id} if found else {}
+        held |= self._aliased(name)
+        return tuple(_version(v, tuple(sorted(a for a in held if held[a] == v.run_id))) for v in found)
 
     def challenger(self, name: str) -> ModelVersion:
         """The version trained last; NotReadyError if none was ever trained."""
@@ -145,7 +142,7 @@ class Registry:
             version = next((v for v in self.versions(name) if v.version == number), None)
             if version is None:
                 raise InputError(f"{name}/{number}: no such version; cure: one of `tenure models list`")
-            if number in (v.version for v in self._champions.stack(name)):
+            if version.run_id in (v.run_id for v in self._champions.stack(name)):
                 raise RefusedError(f"{name}/{number}: in service, or one rollback away; cure: keep it")
             with self._reached() as client:
                 client.delete_model_version(name, str(number))
@@ -154,16 +151,24 @@ class Registry:
 
     def _mirror(self, name: str) -> None:
         """Set MLflow's aliases to what the ledger says; the ledger decides, so it may fail."""
-        stack = self._champions.stack(name)
+        held = self._aliased(name)
         try:
             with self._reached() as client:
-                client.set_registered_model_alias(name, _CHAMPION, str(stack[-1].version))
-                if len(stack) > 1:
-                    client.set_registered_model_alias(name, _PREVIOUS, str(stack[-2].version))
-                else:
-                    client.delete_registered_model_alias(name, _PREVIOUS)
+                numbers = {v.run_id: str(v.version) for v in _found(client, f"name='{name}'")}
+                for alias in (_CHAMPION, _PREVIOUS):
+                    if (run_id := held.get(alias)) in numbers:
+                        client.set_registered_model_alias(name, alias, numbers[run_id])
+                    elif numbers:
+                        client.delete_registered_model_alias(name, alias)
         except NotReadyError as error:
             logging.getLogger(__name__).warning("aliases are not shown in MLflow: %s", error)
+
+    def _aliased(self, name: str) -> dict[str, str]:
+        """Alias -> run of the champion and of the one a rollback would bring back."""
+        stack = self._champions.stack(name)[::-1]
+        return {
+            alias: version.run_id for alias, version in zip((_CHAMPION, _PREVIOUS), stack, strict=False)
+        }
 
     def _experiment(self, client: Any, name: str) -> str:
         """The experiment that writes into this home: a moved home must leave its old place alone."""

@@ -143,7 +143,8 @@ class Postgres:
 
     def say_format(self, log: Any, number: int) -> None:
         """See `Backend`."""
-        log.execute("CREATE TABLE log_format (format INTEGER NOT NULL)")
+        log.execute("CREATE TABLE IF NOT EXISTS log_format (format INTEGER NOT NULL)")
+        log.execute("DELETE FROM log_format")
         log.execute("INSERT INTO log_format VALUES (?)", (number,))
 
     def append_only(self, table: str) -> tuple[str, ...]:

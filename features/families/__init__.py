@@ -30,7 +30,7 @@ def all_families(catalogue: Catalogue) -> tuple[Family, ...]:
         seasons.FAMILY,
         channels.FAMILY,
         primacy.FAMILY,
-        contacts.FAMILY,
+        contacts.declare(catalogue),
         satisfaction.FAMILY,
         household.FAMILY,
         manager.FAMILY,

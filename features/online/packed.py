@@ -15,6 +15,7 @@ import json
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +50,11 @@ class View:
     fields: tuple[tuple[str, str], ...]
     ttl_days: int = 0
 
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of the fields."""
+        return tuple(name for name, _ in self.fields)
+
 
 def views_of(families: "Iterable[Family]") -> tuple[View, ...]:
     """The views of some families, in their order."""
@@ -72,7 +78,7 @@ class Codec:
 
     def __init__(self, view: View) -> None:
         self.view = view
-        self.names = tuple(name for name, _ in view.fields)
+        self.names = view.names
         schema = json.dumps([_FORMAT, view.name, view.fields], ensure_ascii=False)
         self.hash = hashlib.sha256(schema.encode()).digest()[:8]
         self._words = [i for i, (_, dtype) in enumerate(view.fields) if dtype == "string"]

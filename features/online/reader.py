@@ -105,7 +105,7 @@ class OnlineReader:
                     _forget(part, row)
             if part.events != newest:  # the views of one batch are of one moment
                 newest = [_later(a, b) for a, b in zip(newest, part.events, strict=True)]
-            columns.update(zip((name for name, _ in view.fields), part.columns, strict=True))
+            columns.update(zip(view.names, part.columns, strict=True))
         moments = [None if event is None else from_us(event) for event in newest]
         return OnlineRows(columns, [event is not None for event in newest], moments, stale, missing)
 

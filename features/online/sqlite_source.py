@@ -119,6 +119,8 @@ def _part(codec: Codec, rows: list[bytes | None]) -> Part:
     empty: list[Any] = [None] * len(codec.names)
     if len(rows) <= _ALONE:
         values = [empty if row is None else codec.unpack(row) or empty for row in sound]
+        if len(values) == 1:
+            return Part(events, [[value] for value in values[0]])
         return Part(events, [list(column) for column in zip(*values, strict=True)])
     if len(there) == len(rows):
         return Part(events, codec.columns(there))

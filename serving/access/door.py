@@ -3,6 +3,7 @@
 import hmac
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -46,6 +47,8 @@ class Door:
     ----------
     tick
         A clock in seconds that never goes back; time.monotonic.
+    workers
+        See `Limits`.
     """
 
     def __init__(
@@ -54,9 +57,10 @@ class Door:
         now: Callable[[], datetime],
         tick: Callable[[], float],
         tokens: Tokens | None = None,
+        workers: int = 1,
     ) -> None:
         self._keys = Watched(home.keys, read_keys, CURE)
-        self._now, self._tokens, self._wrong = now, tokens, Limits(tick)
+        self._now, self._tokens, self._wrong = now, tokens, Limits(tick, workers)
 
     def keys(self) -> dict[str, Key]:
         """Every key by its id, as the file says at this moment.
@@ -104,18 +108,27 @@ class Door:
             raise self._wrongly(key.id if key else "", "this key is not valid")
         state = key.state(self._now())
         if state != "valid":
+            self._note(key.id, state)
             raise _refused(f"this key is {state}; ask for a new one")
         return Principal(key.id, key.role)
 
     def _wrongly(self, key_id: str, detail: str) -> Problem:
         """A refusal that is counted, for one id or for all that do not exist."""
         try:
-            self._wrong.take(key_id, _WRONG_A_SECOND, _WRONG_AT_ONCE)
+            self._tell(key_id, key_id, "wrong secret" if key_id else "no such key")
         except Problem as problem:
             return problem
-        # Behind the bucket, so that nobody can flood the log.
-        _LOG.warning("refused: %s", f"wrong secret for key {key_id}" if key_id else "no such key")
         return _refused(detail)
+
+    def _note(self, key_id: str, state: str) -> None:
+        """Tell that a right secret was refused; who has it is answered the same however often."""
+        with suppress(Problem):
+            self._tell(f"{key_id} {state}", key_id, state)
+
+    def _tell(self, bucket: str, key_id: str, why: str) -> None:
+        """Log one refusal, behind a bucket, so that nobody can flood the log; raises Problem 429."""
+        self._wrong.take(bucket, _WRONG_A_SECOND, _WRONG_AT_ONCE)
+        _LOG.warning("refused", extra={"facts": {"key": key_id, "why": why}})
 
 
 def _refused(detail: str) -> Problem:

@@ -15,8 +15,10 @@ from serving.access.keys import CURE, read_keys
 __all__ = ["access_of", "check_start", "is_local", "without_keys"]
 
 
-def access_of(settings: Settings, now: Callable[[], datetime]) -> Access:
+def access_of(settings: Settings, now: Callable[[], datetime], workers: int = 1) -> Access:
     """Keys and, where an identity provider is set, its tokens; or this machine alone, where switched off.
+
+    Rates of the settings hold for all workers together; see `Limits`.
 
     Raises
     ------
@@ -30,7 +32,8 @@ def access_of(settings: Settings, now: Callable[[], datetime]) -> Access:
         from serving.access.oidc import oidc_tokens  # cryptography loads where it is needed only
 
         tokens = oidc_tokens(settings.oidc, now, monotonic)
-    return Keyed(Door(Home(settings.home), now, monotonic, tokens), settings.rates, monotonic)
+    door = Door(Home(settings.home), now, monotonic, tokens, workers)
+    return Keyed(door, settings.rates, monotonic, workers)
 
 
 def without_keys(settings: Settings) -> bool:

@@ -29,10 +29,12 @@ class Access(Protocol):
 
 
 class Keyed:
-    """Lets in by key or token, as often as the role's rate allows (requests a second, each process)."""
+    """Lets in by key or token, as often as the role's rate allows (requests a second, of all workers)."""
 
-    def __init__(self, door: Door, rates: Mapping[str, int], tick: Callable[[], float]) -> None:
-        self._door, self._rates, self._limits = door, rates, Limits(tick)
+    def __init__(
+        self, door: Door, rates: Mapping[str, int], tick: Callable[[], float], workers: int = 1
+    ) -> None:
+        self._door, self._rates, self._limits = door, rates, Limits(tick, workers)
 
     async def admit(self, scope: Scope) -> Principal:
         """Who asks, by the header Authorization alone: no other header says who somebody is."""

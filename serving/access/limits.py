@@ -20,21 +20,26 @@ class Limits:
     ----------
     tick
         A clock in seconds that never goes back; time.monotonic.
+    workers
+        How many processes answer side by side: each gives its share, so that all together keep to the
+        rate, and no request waits for another process. Who asks over few connections may reach few of
+        them, and so get less than the rate, never more; but each gives at least one token at once.
     """
 
-    def __init__(self, tick: Callable[[], float]) -> None:
-        self._tick = tick
+    def __init__(self, tick: Callable[[], float], workers: int = 1) -> None:
+        self._tick, self._workers = tick, workers
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, name: str, rate: float, burst: float | None = None) -> None:
-        """Take one token.
+        """Take one token; `rate` and `burst` are those of all workers together.
 
         Raises
         ------
         Problem
             429 with Retry-After in whole seconds, where the bucket is empty.
         """
-        now, size = self._tick(), max(1.0, rate if burst is None else burst)
+        now, size = self._tick(), max(1.0, (rate if burst is None else burst) / self._workers)
+        rate /= self._workers
         left, at = self._buckets.pop(name, (size, now))
         left = min(size, left + (now - at) * rate)
         self._buckets[name] = (left - 1 if left >= 1 else left, now)

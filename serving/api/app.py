@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from datetime import datetime
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import FastAPI, Header, Request, Response
+from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse
 
@@ -15,7 +15,7 @@ from serving.api.body import StrictRoute
 from serving.api.deciding import offers_text, outcomes_answer
 from serving.api.decisions import OffersAnswer, OffersRequest, OutcomesAnswer, OutcomesRequest
 from serving.api.desk import Desk
-from serving.api.docs import docs_page
+from serving.api.docs import describe_examples, docs_page
 from serving.api.edge import Edge
 from serving.api.events import add_events
 from serving.api.intake import Intake
@@ -23,9 +23,9 @@ from serving.api.limits import Threshold
 from serving.api.problems import Problem, install
 from serving.api.profile import add_profile
 from serving.api.render import models_answer, scores_answer
-from serving.api.retries import Retries
+from serving.api.retries import IdempotencyKey, Retries
 from serving.api.schemas import ModelsAnswer, ScoresAnswer, ScoresRequest
-from serving.api.watch import Watch, add_metrics, teller
+from serving.api.watch import Watch, add_metrics, asker, teller
 from serving.metrics import Metrics
 
 __all__ = ["create_app"]
@@ -75,6 +75,7 @@ def create_app(
     add_metrics(app, metrics)
     _add_probes(app, ready or desk.ready)
     describe_access(app)
+    describe_examples(app)
     guarded = app if access is None else Guard(app, access)
     return Edge(Watch(Threshold(guarded, desk.room, _ASKED), metrics), now)
 
@@ -104,19 +105,19 @@ def _add_deciding(app: FastAPI, desk: Desk) -> None:
     async def offers(
         request: Request,
         asked: OffersRequest,
-        idempotency_key: Annotated[str | None, Header(pattern=r"^[!-~]{1,128}$")] = None,
+        idempotency_key: IdempotencyKey = None,
     ) -> Response:
         """The next best offer for each customer, or why there is none; every decision is logged first.
 
         A question that may be sent again has an Idempotency-Key: it is decided once, and a repeat gets
         the same answer.
         """
-        request_id = request.state.request_id
+        request_id, by = request.state.request_id, asker(request)
         text = await desk.answer(
             lambda adviser: retries.once(
                 idempotency_key,
                 asked.model_dump_json,
-                lambda: offers_text(adviser, request_id, asked, teller(request), idempotency_key),
+                lambda: offers_text(adviser, request_id, asked, teller(request), idempotency_key, by),
             )
         )
         return Response(text, media_type="application/json")

@@ -1,5 +1,7 @@
 """Offers and outcomes: from the API's types to the deciding side and back."""
 
+from typing import Any
+
 from features.selling.offers import Offer
 from features.vocabulary import Catalogue
 from serving.api.decisions import (
@@ -15,45 +17,62 @@ from serving.api.decisions import (
 from serving.api.retries import name_of
 from serving.api.schemas import Because
 from serving.api.watch import Tell
-from serving.deciding.adviser import Adviser, Answer
+from serving.deciding.adviser import Advice, Adviser, Answer
 from serving.deciding.suggestions import Suggestion
 from serving.lists.sources import iso
-from serving.log.outcomes import Outcome, record_outcomes
+from serving.log.outcomes import Outcome
 from serving.steps import Steps
 
-__all__ = ["offers_result", "offers_text", "outcomes_answer"]
+__all__ = ["offers_result", "offers_text", "outcomes_answer", "sources_of"]
 
 
 def offers_text(
-    adviser: Adviser, request_id: str, asked: OffersRequest, tell: Tell, key: str | None = None
+    adviser: Adviser,
+    request_id: str,
+    asked: OffersRequest,
+    tell: Tell,
+    key: str | None = None,
+    by: str = "",
 ) -> Steps[str]:
-    """Decide for everybody who was asked for; `key` names the decisions where it is given."""
+    """Decide for everybody who was asked for; `key` names the decisions where it is given.
+
+    `by` is who asks, as decisions record it.
+    """
     advice = yield from adviser.steps(
         asked.customer_ids,
         name=name_of(key, request_id),
         limit=asked.limit,
         with_reasons=asked.reasons,
+        by=by,
     )
     scorer = adviser.live.scorer
     tell(advice.answers, scorer.versions)
     answer = OffersAnswer(
-        request_id=request_id,
-        as_of=iso(advice.as_of),
-        feature_generation=advice.generation,
-        models=scorer.versions,
-        catalogue=scorer.catalogue.version,
-        policy=adviser.policy.version,
-        plan=next((a.decision.prices for a in advice.answers if a.decision), ""),
-        currency=scorer.catalogue.currency,
+        **sources_of(adviser, request_id, advice),
         results=[offers_result(one, scorer.catalogue) for one in advice.answers],
     )
     return answer.model_dump_json()
 
 
+def sources_of(adviser: Adviser, request_id: str, advice: Advice) -> dict[str, Any]:
+    """The fields of `Sourced`."""
+    scorer = adviser.live.scorer
+    return {
+        "request_id": request_id,
+        "as_of": iso(advice.as_of),
+        "feature_generation": advice.generation,
+        "models": scorer.versions,
+        "catalogue": scorer.catalogue.version,
+        "policy": adviser.policy.version,
+        "plan": next((a.decision.prices for a in advice.answers if a.decision), ""),
+        "currency": scorer.catalogue.currency,
+    }
+
+
 def outcomes_answer(adviser: Adviser, request_id: str, told: OutcomesRequest) -> OutcomesAnswer:
     """Record what followed on decisions."""
     outcomes = [Outcome(**dict(one)) for one in told.outcomes]
-    received = record_outcomes(adviser.home.decisions_db, outcomes)
+    received = adviser.receive(outcomes).result()
     results = [OutcomeResult(outcome_id=r.outcome_id, status=r.status, flag=r.flag) for r in received]
     return OutcomesAnswer(request_id=request_id, results=results)
 

@@ -16,6 +16,7 @@ __all__ = [
     "OutcomeResult",
     "OutcomesAnswer",
     "OutcomesRequest",
+    "Sourced",
     "Told",
 ]
 
@@ -101,7 +102,20 @@ class OffersResult(Strict):
     removed: dict[str, list[str]]
 
 
-class OffersAnswer(Strict):
+class Sourced(Strict):
+    """Everything that decisions came from; money in `currency`."""
+
+    request_id: str
+    as_of: str
+    feature_generation: str
+    models: dict[str, str]
+    catalogue: str
+    policy: str
+    plan: str
+    currency: str
+
+
+class OffersAnswer(Sourced):
     """Decisions in the order asked for, with everything that they came from; money in `currency`.
 
     `plan` is the plan whose prices counted, empty where there is none.
@@ -159,14 +173,6 @@ class OffersAnswer(Strict):
         }
     )
 
-    request_id: str
-    as_of: str
-    feature_generation: str
-    models: dict[str, str]
-    catalogue: str
-    policy: str
-    plan: str
-    currency: str
     results: list[OffersResult]
 
 

@@ -1,11 +1,12 @@
 """POST /v1/profile: record, scores and offers of customers on the line, from one read and one adviser."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import FastAPI, Header, Request, Response
+from fastapi import FastAPI, Request, Response
 
-from serving.api.deciding import offers_result
+from features.selling.expressions import SCORES
+from serving.api.deciding import offers_result, sources_of
 from serving.api.decisions import OffersResult
 from serving.api.desk import Desk
 from serving.api.profiles import (
@@ -15,11 +16,10 @@ from serving.api.profiles import (
     ProfileResult,
 )
 from serving.api.render import scores_answer
-from serving.api.retries import Retries, name_of
+from serving.api.retries import IdempotencyKey, Retries, name_of
 from serving.api.schemas import Result
-from serving.api.watch import Tell, teller
+from serving.api.watch import Tell, asker, teller
 from serving.deciding.adviser import Adviser
-from serving.lists.sources import iso
 from serving.live import Answered, CustomerScores, Seen
 from serving.profile import Record, Relation, record_of, relations
 from serving.scoring import ABSTAIN, DEGRADED, OK
@@ -38,7 +38,7 @@ def add_profile(app: FastAPI, desk: Desk, errors: Mapping[int | str, dict[str, A
     async def profile(
         request: Request,
         asked: ProfileRequest,
-        idempotency_key: Annotated[str | None, Header(pattern=r"^[!-~]{1,128}$")] = None,
+        idempotency_key: IdempotencyKey = None,
     ) -> Response:
         """Who is on the line, what they hold, what they are worth, whether they may leave and why, what
         they complained about, what to offer and what to say.
@@ -46,24 +46,28 @@ def add_profile(app: FastAPI, desk: Desk, errors: Mapping[int | str, dict[str, A
         The offer is decided and logged as by POST /v1/offers; its `decision_id` takes outcomes. A question
         that may be sent again has an Idempotency-Key.
         """
-        request_id = request.state.request_id
+        request_id, by = request.state.request_id, asker(request)
         text = await desk.answer(
             lambda adviser: retries.once(
                 idempotency_key,
                 asked.model_dump_json,
-                lambda: profile_text(adviser, request_id, asked, teller(request), idempotency_key),
+                lambda: profile_text(adviser, request_id, asked, teller(request), idempotency_key, by),
             )
         )
         return Response(text, media_type="application/json")
 
 
 def profile_text(
-    adviser: Adviser, request_id: str, asked: ProfileRequest, tell: Tell, key: str | None = None
+    adviser: Adviser, request_id: str, asked: ProfileRequest, tell: Tell, key: str | None, by: str
 ) -> Steps[str]:
-    """The answer for everybody who was asked for; `key` names the decisions where it is given."""
+    """The answer for everybody who was asked for; `key` and `by` as in `offers_text`."""
     live, catalogue = adviser.live, adviser.live.scorer.catalogue
     advice = yield from adviser.steps(
-        asked.customer_ids, name=name_of(key, request_id), limit=asked.limit, with_reasons=asked.reasons
+        asked.customer_ids,
+        name=name_of(key, request_id),
+        limit=asked.limit,
+        with_reasons=asked.reasons,
+        by=by,
     )
     tell(advice.answers, live.scorer.versions)
     told: dict[str, _Told] = {}
@@ -76,14 +80,7 @@ def profile_text(
     answered = Answered(live.scorer, advice.generation, advice.as_of, order)
     results = scores_answer(request_id, answered).results
     answer = ProfileAnswer(
-        request_id=request_id,
-        as_of=iso(advice.as_of),
-        feature_generation=advice.generation,
-        models=live.scorer.versions,
-        catalogue=catalogue.version,
-        policy=adviser.policy.version,
-        plan=next((a.decision.prices for a in advice.answers if a.decision), ""),
-        currency=catalogue.currency,
+        **sources_of(adviser, request_id, advice),
         results=[
             _result(adviser, offers_result(decided, catalogue), result, told)
             for decided, result in zip(advice.answers, results, strict=True)
@@ -97,7 +94,9 @@ def _told(adviser: Adviser, seen: Seen) -> dict[str, _Told]:
     if seen.columns is None or seen.scores is None:
         return {}
     catalogue = adviser.live.scorer.catalogue
-    relation = relations(seen.columns, seen.scores.values["value_expected"], catalogue)
+    values = seen.scores.values
+    columns = {**seen.columns, **{name: values[name].tolist() for name in SCORES}}  # segments may name them
+    relation = relations(columns, values["value_expected"], catalogue)
     told: dict[str, _Told] = {}
     for row, customer_id in enumerate(seen.known):
         status = seen.answers[customer_id].status

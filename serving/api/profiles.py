@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from serving.api.decisions import OfferAnswer
+from serving.api.decisions import OfferAnswer, Sourced
 from serving.api.schemas import MAX_IDS, Churn, CustomerId, Strict, Value
 from serving.profile import Record, Relation
 
@@ -50,15 +50,7 @@ class ProfileResult(Strict):
     offers: list[ProfileOffer]
 
 
-class ProfileAnswer(Strict):
+class ProfileAnswer(Sourced):
     """Profiles in the order asked for, with everything that they came from; money in `currency`."""
 
-    request_id: str
-    as_of: str
-    feature_generation: str
-    models: dict[str, str]
-    catalogue: str
-    policy: str
-    plan: str
-    currency: str
     results: list[ProfileResult]

@@ -4,12 +4,17 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+from fastapi import Header
 
 from serving.api.problems import Problem
 from serving.steps import Steps
 
-__all__ = ["Retries", "name_of"]
+__all__ = ["IdempotencyKey", "Retries", "name_of"]
+
+IdempotencyKey = Annotated[str | None, Header(pattern=r"^[!-~]{1,128}$")]
+"""The header of that name."""
 
 _T = TypeVar("_T")
 

@@ -14,7 +14,7 @@ from serving.access.table import TABLE
 from serving.lines import EVERY
 from serving.metrics import CONTENT_TYPE, Item, Metrics
 
-__all__ = ["Tell", "Watch", "add_metrics", "teller"]
+__all__ = ["Tell", "Watch", "add_metrics", "asker", "teller"]
 
 Tell = Callable[[Sequence[Item], Mapping[str, str]], None]
 
@@ -69,6 +69,12 @@ class Watch:
             "models": state.get("models", {}),
         }
         _LOG.log(logging.INFO if status < 500 else logging.WARNING, "answered", extra={"facts": facts})
+
+
+def asker(request: Request) -> str:
+    """The id of the key or token that the request came with; "" where the app is unguarded."""
+    principal = getattr(request.state, "principal", None)
+    return principal.id if principal else ""
 
 
 def teller(request: Request) -> Tell:

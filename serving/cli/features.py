@@ -56,10 +56,11 @@ def build(shell: Shell, as_of: str | None, engine: str | None, **options: Any) -
 
 
 @features.command()
+@click.option("--allow-removal", is_flag=True, help="Let features be dropped that the champions need.")
 @on_home
-def materialize(shell: Shell) -> None:
+def materialize(shell: Shell, allow_removal: bool) -> None:
     """Put the current generation online, whole."""
-    name = materialize_features(shell)
+    name = materialize_features(shell, allow_removal=allow_removal)
     shell.result({"generation": name}, f"generation {name} is online in {shell.home.online_db}")
 
 
@@ -105,9 +106,13 @@ def build_features(
         return build_into(shell.home, moment, months, shell.settings, shell.tell, every, **options)
 
 
-def materialize_features(shell: Shell) -> str:
+def materialize_features(shell: Shell, *, allow_removal: bool = False) -> str:
     """Materialise; returns the generation's name."""
     from features.online.materialize import materialize as materialize_into
 
+    if not allow_removal:
+        from serving.champions import refuse_removal
+
+        refuse_removal(shell.home)
     with shell.step("Materialising features for the service"), only_writer(shell.home):
         return materialize_into(shell.home, shell.tell, shell.settings).name

@@ -6,11 +6,12 @@ import click
 
 from features.errors import InputError, NotReadyError
 from features.home import Home
+from serving.access.audit import audit
 from serving.access.entry import check_start, is_local, without_keys
 from serving.access.keys import CURE, MAX_DAYS, Key, add_key, read_keys, revoke_key
 from serving.access.table import ROLES
 from serving.cli.clock import now
-from serving.cli.console import Shell, on_home, table_text
+from serving.cli.console import Shell, on_home, table_text, who
 
 __all__ = ["first_key", "keys"]
 
@@ -35,6 +36,7 @@ def add(shell: Shell, role: str, name: str, expires: str) -> None:
     if not days.isascii() or not days.isdigit() or days == expires:
         raise InputError("--expires: not a number of days; cure: write it as 90d")
     key, token = add_key(shell.home, role, name, int(days), now())
+    audit(shell.home, "issued", by=who(), key=key.id, role=role)
     shell.tell(f"key {key.id}, role {role}, until {key.expires:%Y-%m-%d}; it is shown only now")
     shell.result({**_told(key), "key": token}, token)
 
@@ -53,6 +55,7 @@ def list_(shell: Shell) -> None:
 def revoke(shell: Shell, key_id: str) -> None:
     """Revoke a key: running services refuse it from the next request on."""
     key = revoke_key(shell.home, key_id, now())
+    audit(shell.home, "revoked", by=who(), key=key.id, role=key.role)
     shell.result(_told(key), f"key {key.id} ({key.role}) is revoked")
 
 
@@ -74,7 +77,8 @@ def first_key(shell: Shell, host: str) -> str | None:
             raise NotReadyError(
                 f"{shell.home.path}: nobody has a key yet; cure: {CURE}, or TENURE_ACCESS=off to try"
             )
-        _, token = add_key(shell.home, "crm", "first key", _FIRST_DAYS, now())
+        key, token = add_key(shell.home, "crm", "first key", _FIRST_DAYS, now())
+        audit(shell.home, "issued", by=who(), key=key.id, role=key.role)
     check_start(shell.settings, host, now)
     return token
 

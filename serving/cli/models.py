@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from features.errors import NotReadyError, RefusedError
+from serving.access.audit import audit
 from serving.cli.clock import now
 from serving.cli.console import Shell, on_home, table_text, who
 from serving.cli.tables import table_options, train_on_table, tuning_options
@@ -118,6 +119,7 @@ def rollback(shell: Shell, name: str) -> None:
     from training.registry import Registry
 
     version = Registry(shell.home).rollback(name, who=who(), at=now())
+    audit(shell.home, "rolled back", by=who(), model=name, version=version.version)
     shell.result(asdict(version), f"{name}: version {version.version} is the champion again")
 
 
@@ -188,6 +190,7 @@ def promote_model(
         version, verdict = promote_family(
             shell.home, name, who=by or who(), at=now(), tell=shell.tell, four_eyes=four_eyes
         )
+    audit(shell.home, "promoted", by=by or who(), model=name, version=version.version)
     return {**asdict(version), "reasons": verdict.reasons}
 
 

@@ -159,4 +159,5 @@ def _policy_text(found: "PolicyReport") -> str:
                 (way.name, f"{way.contacts:.1%}", e.method, f"{e.value.point:,.3f}", between, worth)
             )
     words = [f"! {way.name}: {said}" for way in found.alternatives for said in way.words]
+    words = [*(f"! {said}" for said in found.cautions), *words]
     return "\n".join([table_text(columns, rows), *words])

@@ -1,4 +1,4 @@
-"""`tenure lists check`: whether every offer, segment and tier can win for somebody."""
+"""`tenure lists check`: whether every offer, channel, segment and tier can win for somebody."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ __all__ = ["check_reach"]
 @click.command(name="check")
 @on_home
 def check_reach(shell: Shell) -> None:
-    """Say which offers, segments and tiers win for whom, and which cannot win for anybody."""
+    """Say which offers, channels, segments and tiers win for whom, and which cannot win for anybody."""
     from serving.deciding.reach import reach
 
     with shell.step("Checking catalogue and policy on today's customers"):

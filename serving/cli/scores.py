@@ -2,6 +2,7 @@
 
 import os
 import sys
+from tempfile import mkdtemp
 from typing import Any
 
 import click
@@ -61,8 +62,10 @@ def serve(shell: Shell, port: int, host: str, workers: int) -> None:
     )
     sys.stdout.flush()
     # `env` hands the home over; the server takes this process's place, so signals reach it.
+    # BentoML empties the folder of metrics below its home at every start: another service's too.
     settings = (
         f"TENURE_HOME={shell.home.path}",
+        f"BENTOML_HOME={mkdtemp(prefix='tenure-serve-')}",
         f"BENTOML_CONFIG_OPTIONS=services.tenure.workers={workers}",
     )
     command = ["/usr/bin/env", *settings, sys.executable, "-m", "bentoml", "serve"]

@@ -1,8 +1,7 @@
 """Offers for customers who wait: decided as in lists and plans, logged, and only then told."""
 
 import json
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +20,8 @@ from serving.deciding.standing import Standing
 from serving.deciding.suggestions import Suggestion, explained, nothing_because, suggest
 from serving.lists.sources import iso
 from serving.live import AT_ONCE, Live, Seen
-from serving.log.decisions import Decision, record_decisions
+from serving.log.decisions import Decision
+from serving.log.keeping import Append, Receive, appends, receives
 from serving.log.records import Occasion, records, window_of
 from serving.policy import Policy, policy_of
 from serving.scoring import ABSTAIN, DEGRADED, OK
@@ -31,8 +31,6 @@ __all__ = ["LIVE", "Advice", "Adviser", "Answer", "adviser_of"]
 
 LIVE = "live"
 """The campaign of all live decisions, and their kind."""
-
-Append = Callable[[Sequence[Decision]], "Future[int]"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +73,7 @@ class _Question(NamedTuple):
     limit: int
     with_reasons: bool
     now: datetime | None
+    by: str
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,8 @@ class Adviser:
         The secret behind the draws of arms and exploration.
     append
         Appends decisions to the log; what it gives is done when they are on disk.
+    receive
+        The same for outcomes, with what became of each; also before any decision was logged.
     """
 
     live: Live
@@ -95,6 +96,7 @@ class Adviser:
     prices: Standing
     salt: str
     append: Append
+    receive: Receive
 
     @property
     def local(self) -> bool:
@@ -127,14 +129,14 @@ class Adviser:
         return run(steps).answers
 
     def steps(
-        self, customer_ids: Sequence[str], *, name: str, limit: int, with_reasons: bool
+        self, customer_ids: Sequence[str], *, name: str, limit: int, with_reasons: bool, by: str = ""
     ) -> Steps[Advice]:
         """The same in steps of few customers, all read in the first; each waits for what it wrote.
 
-        Within one question too, prices follow the spending.
+        Within one question too, prices follow the spending. `by` is who asks, as decisions record it.
         """
         read, found, looked = self.live.read(customer_ids), dict[str, Answer](), list[Seen]()
-        asked = _Question(name, limit, with_reasons, self.live.clock() if self.live.clock else None)
+        asked = _Question(name, limit, with_reasons, self.live.clock() if self.live.clock else None, by)
         start = 0
         while start < len(read.ids):
             if start:
@@ -155,7 +157,7 @@ class Adviser:
         ids, scorer = [seen.known[row] for row in rows], self.live.scorer
         columns, scores = seen.of(rows)
         effects = effects_of(scorer, columns, scores)
-        rules = columns | {score: scores[score] for score in SCORES}
+        rules = {**columns, **{score: scores[score] for score in SCORES}}
         weighed = weigh(rules, effects, scorer.catalogue, self.policy)
         prices = priced.of(words(columns, "manager_id"))
         salt, occasion = self.salt, iso(seen.as_of)
@@ -165,7 +167,7 @@ class Adviser:
             decided, ids, priced.closed, priced.kept, self.policy, salt=salt, occasion=occasion
         )
         made = records(
-            self._occasion(seen, priced, asked.now),
+            self._occasion(seen, priced, asked),
             [f"{asked.name}:{customer_id}" for customer_id in ids],
             ids,
             decided,
@@ -190,7 +192,7 @@ class Adviser:
             for row, decision in enumerate(made)
         ]
 
-    def _occasion(self, seen: Seen, priced: Priced, now: datetime | None) -> Occasion:
+    def _occasion(self, seen: Seen, priced: Priced, asked: _Question) -> Occasion:
         return Occasion(
             campaign=LIVE,
             kind=LIVE,
@@ -198,18 +200,22 @@ class Adviser:
             feature_generation=seen.generation,
             prices=priced.plan_id,
             as_of=iso(seen.as_of),
-            decided_at=iso(now or seen.as_of),
+            decided_at=iso(asked.now or seen.as_of),
             window_days=window_of(self.live.scorer.catalogue.options),
+            asked_by=asked.by,
         )
 
 
-def adviser_of(live: Live, home: Home, salt: str, append: Append | None = None) -> Adviser:
+def adviser_of(
+    live: Live, home: Home, salt: str, append: Append | None = None, take: Receive | None = None
+) -> Adviser:
     """An adviser with the home's policy, as it is now.
 
     Parameters
     ----------
-    append
-        See `Adviser`; without one decisions are written one question after the other.
+    append, take
+        `Adviser.append` and `Adviser.receive`; without them decisions and outcomes are written one
+        question after the other.
 
     Raises
     ------
@@ -218,17 +224,9 @@ def adviser_of(live: Live, home: Home, salt: str, append: Append | None = None) 
     """
     catalogue = live.scorer.catalogue
     policy = policy_of(home, catalogue)
+    log = home.decisions_db
     standing = Standing(Pacer(home, catalogue, policy), home)
-    return Adviser(live, home, policy, standing, salt, append or _writes(home))
-
-
-def _writes(home: Home) -> Append:
-    def append(decisions: Sequence[Decision]) -> "Future[int]":
-        done: Future[int] = Future()
-        done.set_result(record_decisions(home.decisions_db, decisions))
-        return done
-
-    return append
+    return Adviser(live, home, policy, standing, salt, append or appends(log), take or receives(log))
 
 
 def _told(

@@ -1,7 +1,8 @@
 """Whether every entry of the catalogue can win for somebody, on the customers of today.
 
-An option wins where it is allowed and worth most, by the priors that the catalogue states; a segment
-or a tier where it has customers. An entry that wins for nobody is dead, and is named with the reason.
+An option wins where it is allowed and worth most, by the priors that the catalogue states; an offer or
+a channel where one of its options does; a segment or a tier where it has customers. An entry that wins
+for nobody is dead, and is named with the reason.
 """
 
 from dataclasses import asdict, dataclass
@@ -36,7 +37,7 @@ class Entry:
         Why it wins for nobody; empty where it wins.
     """
 
-    kind: Literal["option", "segment", "tier"]
+    kind: Literal["offer", "channel", "option", "segment", "tier"]
     name: str
     allowed: int
     wins: int
@@ -45,7 +46,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Reach:
-    """Every option, segment and tier of a catalogue, in its order; `customers` were looked at."""
+    """Every offer, channel, option, segment and tier of a catalogue, each kind in its order.
+
+    customers
+        How many were looked at.
+    """
 
     customers: int
     entries: tuple[Entry, ...]
@@ -61,10 +66,13 @@ class Reach:
 
 
 class _Judged(NamedTuple):
-    """Of a block of n customers: codes of removing rules and whether an option is worth its cost, both
-    (n, options); the winning option; which segments fit, (n, segments); the segment, the tier."""
+    """Of a block of n customers: codes of removing rules, whether an option's value is known and whether it
+    is worth its cost, (n, options) each; the winning option; which segments fit, (n, segments); the
+    segment; the tier.
+    """
 
     codes: NDArray[np.uint8]
+    known: NDArray[np.bool_]
     gains: NDArray[np.bool_]
     winner: NDArray[np.int64]
     fits: NDArray[np.bool_]
@@ -101,6 +109,16 @@ def reach_of(snapshot: pd.DataFrame, scores: pd.DataFrame, catalogue: Catalogue,
     ]
     judged = _Judged(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
     rules = rules_of(policy)
+    whole = (
+        *(
+            _whole("offer", name, catalogue.stated.offer == n, judged)
+            for n, name in enumerate(catalogue.offers)
+        ),
+        *(
+            _whole("channel", name, catalogue.stated.channel == n, judged)
+            for n, name in enumerate(catalogue.channels)
+        ),
+    )
     options = (_option(place, judged, catalogue, rules) for place in range(len(catalogue.options)))
     segments = (
         _group("segment", s.name, judged.fits[:, place], judged.segment == place)
@@ -110,7 +128,7 @@ def reach_of(snapshot: pd.DataFrame, scores: pd.DataFrame, catalogue: Catalogue,
         _group("tier", t.name, judged.tier == place, judged.tier == place)
         for place, t in enumerate(catalogue.tiers)
     )
-    return Reach(len(snapshot), (*options, *segments, *tiers))
+    return Reach(len(snapshot), (*whole, *options, *segments, *tiers))
 
 
 def _judge(snapshot: pd.DataFrame, scores: pd.DataFrame, catalogue: Catalogue, policy: Policy) -> _Judged:
@@ -122,12 +140,23 @@ def _judge(snapshot: pd.DataFrame, scores: pd.DataFrame, catalogue: Catalogue, p
     facts = Facts(columns)
     return _Judged(
         codes=removed.codes,
+        known=~np.isnan(found),
         gains=found > 0.0,
         winner=best(found, removed.allowed),
         fits=np.array([s.where.holds(facts) for s in catalogue.segments]).T.reshape(len(scores), -1),
         segment=segment_codes(facts, catalogue),
         tier=tier_codes(known["value_expected"], catalogue),
     )
+
+
+def _whole(
+    kind: Literal["offer", "channel"], name: str, of_it: NDArray[np.bool_], judged: _Judged
+) -> Entry:
+    """An offer by any channel, or a channel with any offer; `of_it` (options,) are its options."""
+    may = (judged.codes[:, of_it] == 0).any(axis=1)
+    wins = np.isin(judged.winner, np.flatnonzero(of_it))
+    none = "none of its options wins" if may.any() else "none of its options is allowed for anybody"
+    return Entry(kind, name, int(may.sum()), int(wins.sum()), "" if wins.any() else none)
 
 
 def _option(place: int, judged: _Judged, catalogue: Catalogue, rules: tuple[str, ...]) -> Entry:
@@ -137,6 +166,9 @@ def _option(place: int, judged: _Judged, catalogue: Catalogue, rules: tuple[str,
     if not may.any():
         counts = np.bincount(judged.codes[:, place])
         why = f"removed for everybody, by {rules[counts.argmax()]} for {counts.max():,} of them"
+    elif not (may & judged.known[:, place]).any():
+        stated = catalogue.stated
+        why = f"{stated.scores[stated.score[place]]} is known of nobody who may have it"
     elif not wins and not (gains := may & judged.gains[:, place]).any():
         why = "costs more than it changes for everybody who may have it, by the catalogue's prior"
     elif not wins:

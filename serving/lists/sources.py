@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,7 @@ def profile_of(
     return columns | {name: scores[name].tolist() for name in SCORES}
 
 
+@lru_cache(maxsize=256)  # every answer tells the same few moments
 def iso(moment: datetime) -> str:
     """ISO 8601 in UTC, to the second."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

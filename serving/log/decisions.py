@@ -73,6 +73,8 @@ class Decision:
     features
         JSON of features that differed from the generation's, as those of a live answer after events;
         all others are the generation's own, which never changes (`serving.log.evidence.features_of`).
+    asked_by
+        Who first asked for a live decision: a key's id or a token's subject, never a secret; else "".
     as_of, decided_at
         ISO 8601 in UTC. The present of a simulated bank is the end of its history: there `decided_at`
         is the end of history too, since outcomes are timed from it.
@@ -111,10 +113,11 @@ class Decision:
     features: str = "{}"
     as_of: str
     decided_at: str
+    asked_by: str = ""
 
 
 _NAMES = tuple(f.name for f in fields(Decision))
-_IDENTITY = tuple(n for n in _NAMES if n != "decided_at")
+_IDENTITY = tuple(n for n in _NAMES if n not in ("decided_at", "asked_by"))
 _ROW = attrgetter(*_NAMES)
 _BATCH = 10_000
 _ASKED = 500  # SQLite binds at least 999 values in a statement
@@ -160,12 +163,7 @@ def open_log(where: Where, *, only_read: bool = False) -> Iterator[Log]:
 def record_decisions(where: Where, decisions: Iterable[Decision]) -> int:
     """Append decisions, of any number; recording the same ones again changes nothing.
 
-    When it returns, all of them are on disk; if it raises, none of them are.
-
-    Returns
-    -------
-    int
-        How many were new.
+    When it returns, how many were new, all of them are on disk; if it raises, none of them are.
 
     Raises
     ------

@@ -31,6 +31,7 @@ class Occasion:
     as_of: str
     decided_at: str
     window_days: int = WINDOW_DAYS
+    asked_by: str = ""
 
 
 def records(
@@ -77,6 +78,7 @@ def records(
         "as_of": occasion.as_of,
         "decided_at": occasion.decided_at,
         "window_days": occasion.window_days,
+        "asked_by": occasion.asked_by,
     }
     drawn = arms or [(arm.what, arm.share) for arm in policy.arms]
     names = ("", *(option.name for option in catalogue.options))

@@ -10,8 +10,11 @@ from features.errors import RefusedError
 
 __all__ = ["OUTCOME_COLUMNS", "prepare_log"]
 
-_FORMAT = 2
+_FORMAT = 3
 """Rises with every change of the tables."""
+
+_ADDED: Mapping[int, str] = {2: "asked_by"}
+"""By an older format the column that `decisions` lacks: a text, empty in what was recorded before."""
 
 _OUTCOMES: Mapping[str, Any] = {
     **dict.fromkeys(("outcome_id", "decision_id", "customer_id", "at", "kind", "known_at", "product"), str),
@@ -24,6 +27,8 @@ OUTCOME_COLUMNS = tuple(_OUTCOMES)
 def prepare_log(backend: Backend, log: Log, where: Where, decision: type[Any]) -> None:
     """Make the tables where there are none, within the transaction that is open.
 
+    A log of the format before gets the column that it lacks; its rows stay as they are.
+
     Parameters
     ----------
     decision
@@ -32,10 +37,15 @@ def prepare_log(backend: Backend, log: Log, where: Where, decision: type[Any]) -
     Raises
     ------
     RefusedError
-        If they were written in another format.
+        If they were written in a format that is neither this one nor the one before.
     """
     found = backend.found_format(log)
     if found == _FORMAT:
+        return
+    if found is not None and found in _ADDED:
+        text = backend.types[str]
+        log.execute(f"ALTER TABLE decisions ADD COLUMN {_ADDED[found]} {text} NOT NULL DEFAULT ''")
+        backend.say_format(log, _FORMAT)
         return
     if found is not None:
         raise RefusedError(

@@ -77,7 +77,7 @@ def _section(whole: Entry, name: str, needed: Iterable[str], known: Iterable[str
 
 def _contact(whole: Entry, catalogue: Catalogue) -> ContactRules:
     needed = ("windows", "cool_down_days", "max_open_complaints")
-    entry = _section(whole, "contact", needed)
+    entry = _section(whole, "contact", needed, ("cool_downs",))
     features = terms_of(catalogue)
     windows = []
     for row in entry.rows("windows"):
@@ -88,9 +88,42 @@ def _contact(whole: Entry, catalogue: Catalogue) -> ContactRules:
         windows.append(window)
     if twice := {w.column for w in windows if [x.column for x in windows].count(w.column) > 1}:
         raise ConfigError(f"{entry.where} windows: {min(twice)} is bounded twice; cure: keep one of them")
+    if idle := [(a, b) for a in windows for b in windows if a is not b and a.implies(b)]:
+        strict, loose = idle[0]
+        raise ConfigError(
+            f"{entry.where} windows: at most {loose.most} by {loose.column} removes nobody beside at most "
+            f"{strict.most} by {strict.column}; cure: remove it, or lower its max"
+        )
     days = entry.whole("cool_down_days", low=1)
     _counted(f"{entry.where} cool_down_days", f"refusals_{days}d", features)
-    return ContactRules(tuple(windows), days, entry.whole("max_open_complaints"))
+    complaints = entry.whole("max_open_complaints")
+    return ContactRules(tuple(windows), days, complaints, _cool_downs(entry, days, catalogue))
+
+
+def _cool_downs(entry: Entry, after_any: int, catalogue: Catalogue) -> dict[str, int]:
+    """Days by product: its own entry's, else those of the entry that names none."""
+    from features.families.parts import SINCE_DAYS
+
+    sold = tuple(dict.fromkeys(offer.product for offer in catalogue.offers.values()))
+    found: dict[str, int] = {}
+    for row in entry.rows("cool_downs"):
+        one = Entry.of(f"{entry.where} cool_downs", row, known=("product",), needed=("days",))
+        product, days = one.word("product", "", ("", *sold)), one.whole("days", low=1)
+        if product in found:
+            raise ConfigError(f"{one.where}: {product or 'any product'} is there twice; cure: keep one")
+        if days <= after_any:
+            raise ConfigError(
+                f"{one.where}: days = {days} removes nothing that cool_down_days = {after_any} leaves; "
+                "cure: more days, or leave it out"
+            )
+        if days > SINCE_DAYS:
+            raise ConfigError(
+                f"{one.where}: days = {days}, but no feature looks back further than {SINCE_DAYS} days; "
+                f"cure: at most {SINCE_DAYS}"
+            )
+        found[product] = days
+    others = found.pop("", None)
+    return dict.fromkeys(sold, others) | found if others else found
 
 
 def _counted(where: str, column: str, features: Iterable[str]) -> None:
@@ -122,6 +155,10 @@ def _arms(path: str, rows: list[object]) -> tuple[Arm, ...]:
     for place, row in enumerate(rows, 1):
         entry = Entry.of(f"{path}: arm {place}", row, known=(), needed=("name", "what", "share"))
         what = next(w for w in WHATS if w == entry.word("what", among=WHATS))
+        if entry.row["share"] == 0:
+            raise ConfigError(
+                f"{entry.where} draws nobody: its share is 0; cure: a share above 0, or remove it"
+            )
         arms.append(Arm(entry.word("name"), what, entry.number("share", high=1.0)))
     whats = [arm.what for arm in arms]
     if len({arm.name for arm in arms}) < len(arms) or len(set(whats)) < len(whats):

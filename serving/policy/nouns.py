@@ -1,7 +1,7 @@
 """What a bank's policy says: how often to approach, what to favour, which arms, within which limits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 __all__ = [
@@ -42,6 +42,11 @@ class Window:
         """The feature that counts them."""
         return f"contacts_{self.channel}_{self.days}d" if self.channel else f"contacts_{self.days}d"
 
+    def implies(self, other: "Window") -> bool:
+        """Whether `other` removes nobody whom this one leaves."""
+        reaches = self.channel in ("", other.channel) and self.days >= other.days
+        return reaches and self.most <= other.most
+
     @property
     def rule(self) -> str:
         """The rule's name in counts and logs."""
@@ -53,14 +58,18 @@ class ContactRules:
     """When to leave a customer in peace.
 
     cool_down_days
-        For how long after a refusal.
+        For how long after a refusal, whatever was refused.
     max_open_complaints
         With more open complaints than that, nobody is approached.
+    cool_downs
+        Product -> whole days, more than `cool_down_days`, for which an offer of it is not made after
+        one was refused.
     """
 
     windows: tuple[Window, ...]
     cool_down_days: int
     max_open_complaints: int
+    cool_downs: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

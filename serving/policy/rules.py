@@ -35,6 +35,8 @@ _BY_OFFER = (
     "outside_tier",
     # suitability
     "unsuitable",
+    # contact policy of the product
+    "product_refused_recently",
 )
 _BY_CHANNEL = (
     # channel
@@ -136,6 +138,7 @@ def columns_needed(catalogue: Catalogue, policy: Policy) -> tuple[str, ...]:
         *("consent_profiling", "consent_marketing", "kind", "age_years", *held),
         *(term.name for expression in expressions for term in expression.terms),
         *(("value_expected",) if tiered else ()),
+        *(f"days_since_refusal_{product}" for product in contact.cool_downs),
         *("complaints_open", f"refusals_{contact.cool_down_days}d", *(w.column for w in contact.windows)),
     )
     return tuple(dict.fromkeys(names))
@@ -148,6 +151,8 @@ def may_have(columns: Mapping[str, Any], product: Product) -> Mask:
 
 def _first(rows: int, rules: Iterator[tuple[np.uint8, Mask]]) -> Codes:
     """The code of the first rule that hits each customer, 0 where none does."""
+    if rows == 1:  # as the general way answers, without the rules behind the first that hits
+        return np.array([next((code for code, hit in rules if hit[0]), 0)], dtype=np.uint8)
     codes = np.zeros(rows, dtype=np.uint8)
     for code, hit in reversed(list(rules)):
         np.copyto(codes, code, where=hit)
@@ -164,6 +169,7 @@ class _Shared:
         self.complains = _over(facts, "complaints_open", contact.max_open_complaints)
         self.refused = _over(facts, f"refusals_{contact.cool_down_days}d", 0)
         # One more contact may not pass the limit.
+        self.cool_downs = contact.cool_downs
         self.windows = [(w.channel, w.rule, _over(facts, w.column, w.most - 1)) for w in contact.windows]
 
 
@@ -189,6 +195,8 @@ def _by_offer(
         yield "outside_tier", ~np.isin(tier_codes(facts.numbers("value_expected"), catalogue), among)
     if offer.suitable.text:
         yield "unsuitable", ~offer.suitable.holds(facts)
+    if days := shared.cool_downs.get(product.name):
+        yield "product_refused_recently", _under(facts, f"days_since_refusal_{product.name}", days)
 
 
 def _by_channel(
@@ -205,6 +213,11 @@ def _by_channel(
 def _over(facts: Facts, name: str, limit: int) -> Mask:
     """Above the limit; a missing count is none."""
     return np.asarray(facts.numbers(name) > limit, dtype=np.bool_)
+
+
+def _under(facts: Facts, name: str, limit: int) -> Mask:
+    """Fewer days ago than the limit; what never happened is not."""
+    return np.asarray(facts.numbers(name) < limit, dtype=np.bool_)
 
 
 def _without(facts: Facts, consent: str) -> Mask:

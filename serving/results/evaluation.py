@@ -44,6 +44,9 @@ class PolicyReport:
 
     logged
         Mean profit of a decision as the campaign made them, with its 95% interval.
+    waiting
+        Decisions whose windows are still open, by which more may come. They are not among `decisions`,
+        unless there are no others.
     """
 
     campaign: str
@@ -52,6 +55,17 @@ class PolicyReport:
     logged: Estimate
     contacts: float
     alternatives: tuple[Alternative, ...]
+    waiting: int = 0
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What speaks against all of it, in words."""
+        if not self.waiting:
+            return ()
+        counted = (
+            "none is whole, so they count all the same" if self.waiting == self.decisions else "left out"
+        )
+        return (f"the windows of {self.waiting:,} decisions go on after the last outcome: {counted}",)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -93,6 +107,8 @@ def evaluate(
         If the campaign is unknown or has no outcomes yet.
     """
     rows = followed(log_path, campaign)
+    whole, waiting = rows[~rows["open"]], int(rows["open"].sum())
+    rows = rows if whole.empty else whole.reset_index(drop=True)
     actions = simple_ways(rows)
     for name, by_customer in (ways or {}).items():
         actions[name] = rows["customer_id"].map(dict(by_customer)).fillna("").to_numpy(dtype=object)
@@ -105,6 +121,7 @@ def evaluate(
         logged=by_influence(mean, reward - mean, who),
         contacts=float(rows["action"].ne("").mean()),
         alternatives=tuple(_alternative(rows, name, done) for name, done in actions.items()),
+        waiting=waiting,
     )
 
 

@@ -11,6 +11,7 @@ from features.compute import feature_table, spine_of
 from features.families import activity, balances, contacts, satisfaction
 from features.families.base import Family, Window
 from features.history.cut import cut_history
+from features.simulate.laws import shipped
 from tests.features.conftest import row
 from tests.features.memory_bank import connect
 
@@ -160,7 +161,7 @@ def test_the_spine_is_who_holds_something() -> None:
 def test_an_empty_history_is_zeros_and_nulls() -> None:
     backend = connect({"holdings": [row("holdings")]})
     cut = cut_history(backend, AS_OF)
-    families: list[Family] = [activity.FAMILY, contacts.FAMILY, satisfaction.FAMILY]
+    families: list[Family] = [activity.FAMILY, contacts.declare(shipped()), satisfaction.FAMILY]
     (values,) = feature_table(cut, spine_of(cut), families).to_pyarrow().to_pylist()
     for field in (f for family in families for f in family.fields):
         assert values[field.name] == (None if field.null == "null" else 0), field.name

@@ -110,6 +110,15 @@ def _contacts() -> Iterator[dict[str, Any]]:
         ("complaint", AS_OF - timedelta(days=9), {}),
         ("complaint", AS_OF - timedelta(days=40), {"resolved_at": AS_OF - TICK}),
         ("complaint", AS_OF - timedelta(days=50), {"resolved_at": AS_OF}),
+        ("campaign", AS_OF - TICK, {"product": "card", "response": "refused"}),
+        ("campaign", AS_OF, {"product": "card", "response": "refused"}),
+        ("campaign", AS_OF - timedelta(days=730), {"product": "loan", "response": "opted_out"}),
+        (
+            "campaign",
+            AS_OF - timedelta(days=730, seconds=1),
+            {"product": "insurance", "response": "refused"},
+        ),
+        ("campaign", AS_OF - timedelta(days=9), {"product": None, "response": "refused"}),
         ("session", AS_OF - TICK, {"channel": "app"}),
         ("session", AS_OF, {"channel": "app"}),
     ]
@@ -195,6 +204,8 @@ def test_the_edges_are_told_apart_by_the_reference(reference: Path) -> None:
     assert rows["E2"]["loan_outstanding"] != 0
     assert (rows["E3"]["region"], rows["E3"]["holds_card"]) == ("south", 0)
     assert (rows["E3"]["rating_last"], rows["E3"]["complaints_open"]) == (9.5, 2)
+    refused = [rows["E3"][f"days_since_refusal_{p}"] for p in ("card", "loan", "insurance", "investment")]
+    assert refused == [0, 730, None, None]
 
 
 def test_an_engine_is_chosen_by_name() -> None:

@@ -147,14 +147,27 @@ def _managers(b: Bank) -> None:
 
 def _contacts(b: Bank) -> None:
     b.customer("asked")
-    for days, response in (
-        (3, "none"),
-        (20, "refused"),
-        (60, "opened"),
-        (200, "accepted"),
-        (300, "refused"),
+    for days, response, channel in (
+        (3, "none", "email"),
+        (20, "refused", "call"),
+        (60, "opened", "email"),
+        (200, "accepted", "email"),
+        (300, "refused", "app"),
     ):
-        b.meet("asked", days, "campaign", response=response)
+        b.meet("asked", days, "campaign", response=response, channel=channel)
+    b.meet("asked", 5, "call", channel="call")  # nothing was offered
+    b.customer("refusing")
+    for days, response, product in (
+        (1, "opened", "card"),
+        (40.5, "refused", "card"),
+        (90, "refused", "card"),
+        (730, "opted_out", "loan"),
+        (730.001, "refused", "savings_account"),
+        (10, "refused", None),
+        (12, "accepted", "insurance"),
+    ):
+        b.meet("refusing", days, "campaign", response=response, product=product)
+    b.meet("refusing", 3, "campaign", response="refused", product="investment", known_at=ago(-1))
 
 
 def _complaints(b: Bank) -> None:
@@ -183,7 +196,7 @@ def _stages(b: Bank) -> None:
 
 def test_there_are_features_enough_and_each_is_declared_whole() -> None:
     names = [f.name for f in FIELDS]
-    assert 150 <= len(names) <= 195
+    assert 150 <= len(names) <= 210
     assert len(names) == len(set(names))
     for f in FIELDS:
         assert f.name.isidentifier() and f.name == f.name.lower()
@@ -299,11 +312,26 @@ def test_managers_change_as_far_as_is_known(bank: dict[str, dict[str, Any]]) -> 
 def test_offers_are_counted_and_weighed_against_the_year(bank: dict[str, dict[str, Any]]) -> None:
     asked = bank["asked"]
     assert [asked[f"contacts_{d}d"] for d in (7, 30, 90, 365)] == [1, 2, 3, 5]
+    by = {
+        name: (asked[f"contacts_{name}_30d"], asked[f"contacts_{name}_90d"])
+        for name in ("email", "call", "app")
+    }
+    assert by == {"email": (1, 2), "call": (1, 1), "app": (0, 0)}
     assert (asked["accepted_365d"], asked["interest_90d"], asked["interest_365d"]) == (1, 1, 2)
     assert (asked["refusals_180d"], asked["refusals_365d"], asked["days_since_contact"]) == (1, 2, 3)
     assert (asked["response_rate_365d"], asked["refusal_share_365d"]) == (0.4, 0.4)
     assert asked["fatigue_30d"] == 2 * 365 / (5 * 30)
     assert bank["head"]["response_rate_365d"] is None
+
+
+def test_a_refusal_is_remembered_by_its_product_for_two_years(bank: dict[str, dict[str, Any]]) -> None:
+    since = {p: bank["refusing"][f"days_since_refusal_{p}"] for p in CATALOGUE.products}
+    assert {product: days for product, days in since.items() if days is not None} == {
+        "card": 40,
+        "loan": 730,
+    }
+    assert bank["refusing"]["refusals_180d"] == 3
+    assert not any(f.name.startswith("days_since_refusal") for f in model_fields(CATALOGUE))
 
 
 def test_complaints_and_surveys_are_told_as_they_stand(bank: dict[str, dict[str, Any]]) -> None:

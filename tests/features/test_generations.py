@@ -413,6 +413,15 @@ def test_the_gate_lets_rare_events_pass_out_of_their_window(tmp_path: Path) -> N
     assert broken(tmp_path / "new.parquet", tmp_path / "before.parquet", FIELDS, SETTINGS) == []
 
 
+def test_the_gate_lets_numbers_come_to_rest_that_only_decisions_look_at(tmp_path: Path) -> None:
+    _frame(100).to_parquet(tmp_path / "before.parquet")
+    _frame(100).assign(n=0).to_parquet(tmp_path / "new.parquet")
+    new, before = tmp_path / "new.parquet", tmp_path / "before.parquet"
+    decided = (replace(FIELDS[0], use="decision"), *FIELDS[1:])
+    assert broken(new, before, decided, SETTINGS) == []
+    assert broken(new, before, FIELDS, SETTINGS) == ["every customer has the same n"]
+
+
 def test_what_was_declared_and_is_gone_is_named() -> None:
     one, two = Family("one", "", expressed=FIELDS[:2]), Family("two", "", expressed=FIELDS[2:])
     before = views_of((one, two))

@@ -86,6 +86,7 @@ def case(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Case:
         booking("B1", customer_id, holding_id, 5, amount=-900_000, balance_after=balance - 900_000),
         booking("B2", customer_id, holding_id, 1, amount=-100, balance_after=balance + 7, currency="USD"),
         contact("X2", customer_id, 9, kind="session", channel="app"),
+        contact("X3", customer_id, 2, product="investment", response="refused"),
     ]
     before = one(copy, customer_id)
     answers = [push(copy, some, NOW, SETTINGS) for some in ([events[3], events[1]], events)]
@@ -130,10 +131,11 @@ def content(home: Home) -> str:
 
 
 def test_events_change_the_features_at_once(case: Case) -> None:
-    assert case.answers == [Pushed(("X2", "B1"), (), {}), Pushed(("X1", "B2"), ("B1", "X2"), {})]
+    assert case.answers == [Pushed(("X2", "B1"), (), {}), Pushed(("X1", "B2", "X3"), ("B1", "X2"), {})]
     after, before = one(case.home, case.customer_id), case.before
     assert after["complaints_open"] == before["complaints_open"] + 1
     assert after["days_since_complaint"] == 0
+    assert after["days_since_refusal_investment"] == 0
     assert after["outflow_sum_30d"] <= before["outflow_sum_30d"] - 900_000
     assert after["balance_total"] == before["balance_total"] - 900_000
     assert after["sessions_30d"] == before["sessions_30d"] + 1

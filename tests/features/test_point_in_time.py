@@ -58,13 +58,14 @@ transactions = st.lists(
 )
 interactions = st.lists(
     st.builds(
-        lambda who, number, at, delay, kind, response, rating: row(
+        lambda who, number, at, delay, kind, product, response, rating: row(
             "interactions",
             interaction_id=f"I{number}",
             customer_id=who,
             at=at,
             known_at=at + delay,
             kind=kind,
+            product=product,
             response=response,
             rating=rating,
         ),
@@ -73,6 +74,7 @@ interactions = st.lists(
         times,
         delays,
         st.sampled_from(["campaign", "call", "visit", "complaint", "survey", "session"]),
+        st.sampled_from([None, "card", "loan", "mortgage"]),
         st.sampled_from([None, "none", "opened", "accepted", "refused", "opted_out"]),
         st.one_of(st.none(), st.integers(0, 100).map(lambda tenth: tenth / 10)),
     ),

@@ -83,6 +83,10 @@ def frame() -> pd.DataFrame:
     for product in PRODUCTS:
         frame[f"holds_{product}"] = (rng.random(N) < 0.3).astype(int)
     frame["holds_current_account"] = 1
+    refusals = np.random.default_rng(6)  # a stream of its own: what the others draw stays as it is
+    for product in PRODUCTS:
+        ago = pd.Series(refusals.integers(0, 731, N), dtype="Int64")
+        frame[f"days_since_refusal_{product}"] = ago.where(refusals.random(N) < 0.1)
     for channel in CHANNELS:
         frame[f"used_{channel}_180d"] = rng.integers(0, 4, N)
     return frame

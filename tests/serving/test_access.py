@@ -23,6 +23,7 @@ from serving.api.app import create_app
 from serving.api.desk import Desk
 from serving.api.intake import Intake
 from serving.api.problems import Problem
+from serving.lines import JsonLines
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -275,6 +276,27 @@ def test_a_role_has_a_rate_and_says_when_to_come_back(bank, clocks):
     assert [status(one) for _ in range(2)] == [200, 429]
 
 
+@pytest.mark.parametrize("workers", [1, 2, 3, 8])
+def test_a_rate_holds_for_all_workers_together(bank, clocks, workers):
+    token, rate, seconds = key_of(bank, "crm"), 24, 5
+    inner = Starlette(routes=[Route("/v1/scores", lambda _: JSONResponse({}), methods=["POST"])])
+    doors = [Door(bank, clocks.now, clocks.tick, None, workers) for _ in range(workers)]
+    accesses = [Keyed(door, {**RATES, "crm": rate}, clocks.tick, workers) for door in doors]
+    clients = [TestClient(Guard(inner, lambda access=access: access)) for access in accesses]
+
+    def let_in():
+        """How many of all get in that ask each worker for the whole rate."""
+        head = {"Authorization": f"Bearer {token}"}
+        asked = [c.post("/v1/scores", headers=head).status_code for _ in range(rate) for c in clients]
+        return asked.count(200)
+
+    told = []
+    for _ in range(seconds):
+        told.append(let_in())
+        clocks.seconds += 1
+    assert told == [rate] * seconds
+
+
 def test_wrong_secrets_wait_and_never_lock_the_owner_out(bank, ask, clocks):
     token, other = key_of(bank, "crm"), key_of(bank, "crm")
     wrong = token[:-64] + "0" * 64
@@ -313,7 +335,7 @@ def test_no_key_and_no_customer_is_in_answers_or_logs(bank, ask, caplog):
     ]
     bank.keys.write_text(json.dumps({"format": 1, "keys": [{"id": customer}]}))
     texts.append(ask("POST", "/v1/scores", tokens[0]).text)
-    ours = [r.getMessage() for r in caplog.records if r.name.startswith("tenure")]
+    ours = [JsonLines().format(r) for r in caplog.records if r.name.startswith("tenure")]
     assert any("wrong secret" in line for line in ours)
     for text in [*texts, *ours]:
         assert customer not in text

@@ -273,9 +273,10 @@ def test_outcomes_are_recorded_once_and_each_is_answered(serve, frame):
     ]
 
 
-def test_outcomes_before_any_decision_are_sent_away(serve):
-    decision = {"decision_id": "d", "customer_id": "C0001"}
-    assert tell(serve(), outcome(decision)).status_code == 503
+def test_an_outcome_before_any_decision_is_one_of_an_unknown_decision(serve):
+    answer = tell(serve(), outcome({"decision_id": "d", "customer_id": "C0001"}))
+    assert answer.status_code == 200
+    assert [r["status"] for r in answer.json()["results"]] == ["unknown_decision"]
 
 
 DECISION = {"decision_id": "d", "customer_id": "C0001"}

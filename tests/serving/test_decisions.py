@@ -2,6 +2,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -143,6 +144,26 @@ def test_a_log_of_another_format_is_refused_with_the_cure(tmp_path):
         assert still.execute("SELECT sql FROM sqlite_master").fetchall()[0][0].endswith("list_id TEXT)")
     still.close()
     assert len(path.read_bytes()) == len(before)
+
+
+def test_a_log_of_the_format_before_is_taken_on_with_all_its_rows(where):
+    record_decisions(where, [replace(ONE, asked_by="lost with the column"), TWO])
+    with closing(log_session(where)) as older, older.transaction() as log:
+        log.execute("ALTER TABLE decisions DROP COLUMN asked_by")
+        older.backend.say_format(log, 2)
+    assert read_decisions(where, "L1") == (ONE, TWO)
+    asked = replace(ONE, decision_id="L1:C3", rank=3, asked_by="0123456789ab")
+    assert record_decisions(where, [ONE, asked]) == 1
+    assert read_decisions(where, "L1") == (ONE, TWO, asked)
+    with pytest.raises(RefusedError, match="append-only"), open_log(where) as log:
+        log.execute("UPDATE decisions SET asked_by = ''")
+
+
+def test_who_asks_again_with_a_new_key_changes_nothing_and_the_first_stays_named(where):
+    first = replace(ONE, asked_by="0123456789ab")
+    record_decisions(where, [first])
+    assert record_decisions(where, [replace(first, asked_by="ba9876543210")]) == 0
+    assert read_decisions(where, "L1") == (first,)
 
 
 def test_outcomes_count_for_as_long_as_the_models_of_contacts_learn():

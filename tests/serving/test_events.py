@@ -7,9 +7,13 @@ import threading
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import cycle, islice
 from typing import Any
 
+import jsonschema_rs
 import pytest
+from hypothesis import assume
+from schemathesis import GenerationMode
 from starlette.testclient import TestClient
 
 from features.home import Home
@@ -18,12 +22,14 @@ from features.online.push import push
 from features.online.recompute import Recomputer
 from features.settings import read_settings
 from features.snapshots import read_snapshot
+from serving.access.keys import add_key
 from serving.api.app import create_app
 from serving.api.desk import Desk
 from serving.api.intake import Intake
 from serving.api.problems import Problem
 from serving.deciding.adviser import adviser_of
 from serving.live import load_live
+from tests.serving import test_schemathesis as fuzz
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = AS_OF + timedelta(hours=20)
@@ -36,6 +42,7 @@ class Served:
 
     home: Home
     settings: Any
+    intake: Intake
     client: TestClient
     ids: Any
 
@@ -62,7 +69,7 @@ def served(bank: Home, tmp_path_factory: pytest.TempPathFactory) -> Served:
     client = TestClient(create_app(Desk(lambda: adviser), lambda: NOW, intake=intake))
     rows = read_snapshot(home, AS_OF)
     calm = rows[(rows["consent_profiling"] == 1) & (rows["complaints_open"] == 0)]
-    return Served(home, settings, client, iter(calm["customer_id"].tolist()))
+    return Served(home, settings, intake, client, iter(calm["customer_id"].tolist()))
 
 
 def complaint(event_id: str, who: str, **changes: Any) -> dict[str, Any]:
@@ -248,3 +255,22 @@ def test_what_was_stored_and_not_applied_is_applied_at_the_next_start(served: Se
     assert served.profile(who)["record"]["complaints"]["open"] == 1
     with closing(Events(served.home)) as stored:
         assert stored.unapplied() == set()
+
+
+@pytest.mark.parametrize("mode", fuzz.BOTH, ids=lambda mode: mode.value)
+def test_no_event_breaks_the_service_or_its_description(served: Served, mode: GenerationMode) -> None:
+    described = fuzz.described_by(served.home, Desk(lambda: None), served.intake)
+    key = add_key(served.home, "admin", "fuzz", 1, fuzz.NOW)[1]
+    ids = cycle(list(islice(served.ids, 5)))
+    whole = {"$ref": "#/components/schemas/EventsRequest", "components": described.raw_schema["components"]}
+    right = jsonschema_rs.validator_for(whole)
+
+    def changed(case: Any) -> None:
+        if mode is GenerationMode.POSITIVE:
+            for event in case.body["events"]:
+                event["customer_id"] = next(ids)
+        elif isinstance(case.body, dict):
+            # A contact whose kind was changed to make it wrong may have become a right booking.
+            assume(not right.is_valid(case.body))
+
+    fuzz.ask_about(described, key, "/v1/events", mode, changed)

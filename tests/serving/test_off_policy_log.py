@@ -113,6 +113,25 @@ def test_nobody_is_worth_what_those_who_were_left_alone_earned(tmp_path):
     assert record["logged"]["low"] < record["logged"]["point"] < record["logged"]["high"]
 
 
+def test_decisions_whose_windows_are_open_wait_until_what_follows_is_whole(tmp_path):
+    path = logged(tmp_path / "log.db", 3, customers=400)
+    assert "windows of 400 decisions" in evaluate(path, "P1").cautions[0]
+    months = {"campaign": "P2", "kind": "live", "probability": 1.0, "arm": "champion"}
+    early = [replace(BASE, **months, decision_id=f"E{n}", customer_id=f"E{n}") for n in range(50)]
+    late = [
+        replace(BASE, **months, decision_id=f"L{n}", customer_id=f"E{n}", decided_at="2026-04-20T00:00:00Z")
+        for n in range(30)
+    ]
+    record_decisions(path, early + late)
+    at = datetime(2026, 5, 1, tzinfo=UTC)
+    ids = {"decision_id": "L0", "customer_id": "E0"}
+    record_outcomes(path, [Outcome(outcome_id="x", **ids, at=at, kind="bought", known_at=at, amount=900.0)])
+    found = evaluate(path, "P2")
+    assert (found.decisions, found.waiting, found.logged.point) == (50, 30, 0.0)
+    assert found.cautions == ("the windows of 30 decisions go on after the last outcome: left out",)
+    assert not evaluate(logged(tmp_path / "none.db", 4, 50), "P1").cautions[0].endswith("left out")
+
+
 def test_a_way_that_was_never_tried_is_said_and_not_estimated(tmp_path):
     path = logged(tmp_path / "log.db", 2)
     never = {f"C{n}": "insurance.mail" for n in range(700)}

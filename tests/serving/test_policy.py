@@ -66,9 +66,8 @@ def policy(catalogue: Catalogue) -> Policy:
 
 
 def _columns(*changes):
-    none = {f"holds_{p}": 0 for p in PRODUCTS} | {
-        f"used_{c}_180d": 0 for c in ("branch", "app", "call", "email", "mail", "web")
-    }
+    none = {f"holds_{p}": 0 for p in PRODUCTS} | {f"days_since_refusal_{p}": None for p in PRODUCTS}
+    none |= {f"used_{c}_180d": 0 for c in ("branch", "app", "call", "email", "mail", "web")}
     rows = [{**none, **GOOD, "holds_current_account": 1, **change} for change in changes]
     return {name: [row[name] for row in rows] for name in rows[0]}
 
@@ -90,6 +89,7 @@ CASES = {
     "outside_age": ("card.app", {"age_years": 17}),
     "not_applicable": ("fee_waiver.app", {"churn": 0.01}),
     "unsuitable": ("card.app", {"balance_min_3m": -1}),
+    "product_refused_recently": ("card.app", {"days_since_refusal_card": 364}),
     "unreachable": ("loan.branch", {}),
     "open_complaint": ("card.app", {"complaints_open": 1}),
     "refused_recently": ("card.app", {"refusals_180d": 1}),
@@ -142,6 +142,37 @@ def test_a_window_by_channel_binds_that_channel_alone(catalogue, policy):
     assert found["card.app"] == "contacted_app_90d"
     assert found["card.mail"] == ""
     assert removed.of([catalogue.options.index(o) for o in catalogue.options if o.offer == "card"]) == [""]
+
+
+def test_a_refused_product_is_left_in_peace_for_its_own_days_and_no_other(catalogue, policy):
+    own = replace(policy, contact=replace(policy.contact, cool_downs={"card": 200, "savings_account": 300}))
+    for refused, days, options in (
+        ("card", 199, {"card"}),
+        ("card", 200, set()),
+        ("card", None, set()),
+        ("loan", 0, set()),
+        ("savings_account", 299, {"savings_account"}),
+    ):
+        removed = allowed(_columns({f"days_since_refusal_{refused}": days}), catalogue, own)
+        rules = [removed.rules[code] for code in removed.codes[0]]
+        found = {
+            o.product
+            for o, rule in zip(catalogue.options, rules, strict=True)
+            if rule == "product_refused_recently"
+        }
+        assert found == options
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 730), st.integers(181, 730), st.sampled_from(PRODUCTS))
+def test_a_cool_down_ends_on_its_day_and_never_begins_anew(ago, days, product):
+    catalogue, policy = SHIPPED
+    own = replace(policy, contact=replace(policy.contact, cool_downs={product: days}))
+    free = replace(policy, contact=replace(policy.contact, cool_downs={}))
+    columns = _columns({f"days_since_refusal_{product}": ago})
+    cooled, unbound = allowed(columns, catalogue, own).allowed, allowed(columns, catalogue, free).allowed
+    of_it = [option.product == product for option in catalogue.options]
+    assert (cooled == (unbound & ~np.array(of_it) if ago < days else unbound)).all()
 
 
 def test_who_falls_to_different_rules_is_named_by_the_last(catalogue, policy):

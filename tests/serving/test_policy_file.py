@@ -4,11 +4,12 @@ from importlib.resources import files
 
 import pytest
 
-from features.catalogue import load_catalogue
+from features.catalogue import load_catalogue, terms_of
 from features.errors import ConfigError
 from features.history.berka import berka_catalogue
 from features.home import Home
 from serving.policy import Lever, Managers, Volume, load_policy, policy_of, shipped_policy
+from serving.policy.rules import columns_needed
 
 SHIPPED = files("serving").joinpath("policy.toml").read_text()
 _LEVER = '[levers]\ncard = {{ factor = {}, because = "{}" }}\n'
@@ -44,16 +45,40 @@ WRONG = {
         _replaced("max = 1 }", "max = 1 }, { days = 90, max = 2 }"),
         "contacts_90d is bounded twice",
     ),
+    "window beside a stricter one": (
+        _replaced("max = 1 }", "max = 1 }, { days = 30, max = 1 }"),
+        "at most 1 by contacts_30d removes nobody beside at most 1 by contacts_90d; cure: remove it",
+    ),
+    "window by channel beside a stricter one": (
+        _replaced("max = 1 }", 'max = 1 }, { days = 90, max = 2, channel = "call" }'),
+        "at most 2 by contacts_call_90d removes nobody beside at most 1 by contacts_90d",
+    ),
     "window of none": (_replaced("max = 1 }", "max = 0 }"), "max must be a number of at least 1"),
     "window by channel": (
-        _replaced("max = 1 }", 'max = 1, channel = "call" }'),
-        "no feature contacts_call_90d",
+        _replaced("days = 90, max = 1 }", 'days = 31, max = 1, channel = "call" }'),
+        "no feature contacts_call_31d counts that; cure: one of",
     ),
     "window by no channel": (
         _replaced("max = 1 }", 'max = 1, channel = "fax" }'),
         "channel = 'fax' is unknown",
     ),
     "cool-down": (_replaced("cool_down_days = 180", "cool_down_days = 99"), "no feature refusals_99d"),
+    "cool-down of none": (
+        _replaced("days = 365 }", 'days = 365, product = "cart" }'),
+        "product = 'cart' is unknown; cure: did you mean 'card'?",
+    ),
+    "cool-down twice": (
+        _replaced("days = 365 }", "days = 365 }, { days = 400 }"),
+        "cool_downs: any product is there twice; cure: keep one",
+    ),
+    "cool-down of nothing": (
+        _replaced("days = 365 }", "days = 180 }"),
+        "days = 180 removes nothing that cool_down_days = 180 leaves; cure: more days",
+    ),
+    "cool-down without a feature": (
+        _replaced("days = 365 }", "days = 731 }"),
+        "no feature looks back further than 730 days; cure: at most 730",
+    ),
     "fraction": (_replaced("max_open_complaints = 0", "max_open_complaints = 0.5"), "a whole number"),
     "exploration": (_replaced("rate = 0.05", "rate = 0.9"), "rate must be a number of 0 to 0.5"),
     "period": (_replaced('period = "1"', "period = 1"), "period must be a text"),
@@ -61,6 +86,10 @@ WRONG = {
     "arm twice": (
         _replaced('what = "no_constraints"', 'what = "propensity_only"'),
         "names a name or a `what`",
+    ),
+    "arm of nobody": (
+        _replaced("share = 0.04", "share = 0.0"),
+        "arm 3 draws nobody: its share is 0; cure: a share above 0, or remove it",
     ),
     "shares above": (
         _replaced("share = 0.90", "share = 0.95"),
@@ -141,6 +170,43 @@ def test_limits_levers_and_arms_are_read(tmp_path, catalogue):
     assert policy.levers == {"card": Lever(1.2, "the new card is introduced")}
     assert sum(arm.share for arm in policy.arms) == pytest.approx(1.0)
     assert policy.arms[0].what == "universal_control"
+
+
+def test_contacts_may_be_bounded_by_each_channel_that_the_catalogue_has(tmp_path, catalogue):
+    path = tmp_path / "policy.toml"
+    by = ", ".join(f'{{ days = 30, max = 2, channel = "{name}" }}' for name in catalogue.channels)
+    path.write_text(SHIPPED.replace("windows = [{ days = 90, max = 1 }]", f"windows = [{by}]"))
+    policy = load_policy(path, catalogue)
+    assert [window.channel for window in policy.contact.windows] == list(catalogue.channels)
+    assert {w.column for w in policy.contact.windows} <= set(columns_needed(catalogue, policy))
+
+
+def test_a_cool_down_may_be_that_of_one_product_or_of_all_that_offers_sell(tmp_path, catalogue):
+    sold = {offer.product for offer in catalogue.offers.values()}
+    path = tmp_path / "policy.toml"
+    for rows, expected in (
+        ("[{ days = 365 }]", dict.fromkeys(sold, 365)),
+        ('[{ days = 540, product = "loan" }, { days = 365 }]', dict.fromkeys(sold, 365) | {"loan": 540}),
+        ('[{ days = 540, product = "loan" }]', {"loan": 540}),
+        ("[]", {}),
+    ):
+        path.write_text(_replaced("[{ days = 365 }]", rows))
+        policy = load_policy(path, catalogue)
+        assert policy.contact.cool_downs == expected
+        needed = {name for name in columns_needed(catalogue, policy) if "since_refusal" in name}
+        assert needed == {f"days_since_refusal_{product}" for product in expected}
+        assert needed <= set(terms_of(catalogue))
+    path.write_text(_replaced("cool_downs = [{ days = 365 }]\n", ""))
+    assert load_policy(path, catalogue).contact.cool_downs == {}, "a policy of before still holds"
+
+
+def test_windows_that_each_remove_somebody_stand_side_by_side(tmp_path, catalogue):
+    path = tmp_path / "policy.toml"
+    rows = "{ days = 30, max = 1 }, { days = 90, max = 2 }, { days = 90, max = 1, channel = 'call' }"
+    path.write_text(_replaced("{ days = 90, max = 1 }", rows))
+    assert [w.column for w in load_policy(path, catalogue).contact.windows] == [
+        *("contacts_30d", "contacts_90d", "contacts_call_90d")
+    ]
 
 
 def test_the_shipped_policy_fits_the_other_shipped_catalogue(tmp_path):

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from features.catalogue import shipped_catalogue
+from features.catalogue import shipped_catalogue, terms_of
+from features.selling.parsing import parse_expression
 from serving.batch import read_scores, score_all
 from serving.champions import load_scorer
 from serving.cli import main
@@ -25,11 +26,17 @@ def _entry(found, name):
     return next(entry for entry in found.entries if entry.name == name)
 
 
-def test_every_option_segment_and_tier_is_counted_in_the_order_of_the_file(scored, catalogue, frame):
+def test_every_entry_is_counted_in_the_order_of_the_file(scored, catalogue, frame):
     found = reach(scored)
     names = [entry.name for entry in found.entries]
     groups = [s.name for s in catalogue.segments], [t.name for t in catalogue.tiers]
-    assert names == [*(o.name for o in catalogue.options), *groups[0], *groups[1]]
+    whole = *catalogue.offers, *catalogue.channels
+    assert names == [*whole, *(o.name for o in catalogue.options), *groups[0], *groups[1]]
+    for kind, by in (("offer", 0), ("channel", 1)):
+        for entry in (e for e in found.entries if e.kind == kind):
+            mine = [e for e in found.entries if e.kind == "option" and e.name.split(".")[by] == entry.name]
+            assert entry.wins == sum(e.wins for e in mine)
+            assert max(e.allowed for e in mine) <= entry.allowed <= sum(e.allowed for e in mine)
     assert found.customers == len(frame)
     assert sum(e.wins for e in found.entries if e.kind == "option") <= len(frame)
     assert sum(e.wins for e in found.entries if e.kind == "segment") <= len(frame)
@@ -48,7 +55,11 @@ def _reached(scored, catalogue, policy):
 def test_a_dead_entry_is_named_with_its_reason(scored, catalogue):
     policy = shipped_policy(catalogue)
     stopped = replace(policy, levers={"card": Lever(0.0, "stopped")})
-    assert "costs more than it changes" in _entry(_reached(scored, catalogue, stopped), "card.app").why
+    found = _reached(scored, catalogue, stopped)
+    assert "costs more than it changes" in _entry(found, "card.app").why
+    assert _entry(found, "card").why == "none of its options wins"
+
+    assert _entry(found, "investment.app").why == "propensity_investment is known of nobody who may have it"
 
     dear = replace(catalogue.channels["mail"], cost=0.5)
     own = replace(catalogue, channels={**catalogue.channels, "mail": dear})
@@ -62,9 +73,14 @@ def test_a_dead_entry_is_named_with_its_reason(scored, catalogue):
     own = replace(catalogue, offers={"card": never}, segments=(*catalogue.segments, business))
     found = _reached(scored, own, policy)
     assert found.entries[-5].why == "earlier ones take all who fit"
-    adults = replace(catalogue.products["card"], min_age=150, max_age=160)
-    own = replace(catalogue, products={**catalogue.products, "card": adults})
-    assert _reached(scored, own, policy).dead
+    nobody = parse_expression("age_years > 150", terms_of(catalogue), "")
+    own = replace(
+        catalogue,
+        offers={**catalogue.offers, "card": replace(catalogue.offers["card"], suitable=nobody)},
+    )
+    dead = {entry.name: entry.why for entry in _reached(scored, own, policy).dead}
+    assert dead["card"] == "none of its options is allowed for anybody"
+    assert "removed for everybody, by unsuitable" in dead["card.app"]
 
 
 def test_the_verb_names_what_cannot_win(scored):

@@ -34,6 +34,9 @@ def test_another_than_the_trainer_promotes_and_is_written_down(two_versions: Hom
     assert json.loads(done.stdout)["churn"]["version"] == 2
     ledger = (two_versions.artifacts / "ledger.jsonl").read_text()
     assert json.loads(ledger)["who"] == "bob"
+    (line,) = two_versions.keys.with_name("audit.jsonl").read_text().splitlines()
+    told = {name: json.loads(line)[name] for name in ("event", "by", "model", "version")}
+    assert told == {"event": "promoted", "by": "bob", "model": "churn", "version": 2}
 
 
 def test_a_bank_can_make_four_eyes_the_rule(two_versions: Home) -> None:

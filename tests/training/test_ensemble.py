@@ -35,7 +35,7 @@ def test_every_model_answers_as_by_itself_to_the_bit(models, columns) -> None:
     answers = ensemble.predict(coded)
     for name, model in models.items():
         matrix = model.matrix(columns)
-        assert np.array_equal(ensemble.part(name, coded), matrix, equal_nan=True)
+        assert np.array_equal(coded[:, ensemble.places(name)], matrix, equal_nan=True)
         alone = model.predict(matrix)
         assert list(answers[name]) == list(alone)
         for head, scores in alone.items():
@@ -47,7 +47,7 @@ def test_a_row_is_coded_and_answered_as_in_any_batch(models, columns) -> None:
     coded = ensemble.matrix(columns)
     whole = ensemble.predict(coded)
     for row in range(0, ROWS, 17):
-        one = ensemble.row([columns[name][row] for name in ensemble.fields])
+        one = ensemble.matrix({name: [values[row]] for name, values in columns.items()})
         assert one.tobytes() == coded[row : row + 1].tobytes()
         for name, heads in ensemble.predict(one).items():
             assert {h: s[0] for h, s in heads.items()} == {h: s[row] for h, s in whole[name].items()}
@@ -63,7 +63,6 @@ def test_a_feature_is_coded_once_unless_its_words_differ(models) -> None:
     )
     both = Ensemble({"a": model, "b": other})
     assert both.matrix(_empty(model)).shape == (1, len(model.features) + len(words))
-    assert sorted(both.fields) == sorted(f.name for f in model.features)
 
 
 def _empty(model: Model) -> dict[str, list]:

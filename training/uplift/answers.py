@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ class UpliftModel:
 
     def predict(self, matrix: Matrix) -> Uplift:
         """Answers from a matrix in contract order (`Model.matrix`), each of shape (n,)."""
-        return self._answered(self._learned(), self.model.forest.raw(matrix), matrix)
+        return self._answered(self._learned, self.model.forest.raw(matrix), matrix)
 
     def options(self, columns: Mapping[str, Sequence[Any]], offers: Sequence[tuple[str, str]]) -> Uplift:
         """Answers for every offer, a product by a channel, to n customers; each of shape (n, offers).
@@ -90,7 +91,7 @@ class UpliftModel:
 
     def _varied(self, base: Matrix, places: Sequence[int], values: Matrix) -> Uplift:
         """Answers, (n x m,), for n rows, each with m values of the features at some places, (n, m, p)."""
-        learned, rows = self._learned(), base
+        learned, rows = self._learned, base
         raw = self.model.forest.varied(base, places, values)
         if isinstance(learned.other, Linear):  # the trees copy nothing, its few terms are read from rows
             rows = np.repeat(base, values.shape[1], axis=0)
@@ -119,6 +120,7 @@ class UpliftModel:
                 found[place] = np.broadcast_to(feature.codes(words), shape)
         return found
 
+    @cached_property
     def _learned(self) -> Learned:
         learner, alone = self.about["learner"], self.model.head("alone")
         if learner == "linear":

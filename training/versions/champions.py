@@ -116,7 +116,7 @@ class Champions:
         if not passed:
             raise RefusedError(f"{version.name}/{version.version} is not promoted: {'; '.join(reasons)}")
         stack = self.stack(version.name)
-        if stack and stack[-1].version == version.version:
+        if stack and stack[-1].run_id == version.run_id:
             raise RefusedError(f"{version.name}/{version.version} is the champion already")
         self.move("promote", version, reasons, who=who, at=at)
 

@@ -9,7 +9,7 @@ serves every window of every moment: a window is a run of whole intervals.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise, product
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ NOTHING = np.iinfo(np.int64).min
 """In place of a value that is missing."""
 
 Ints = np.ndarray[Any, Any]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 _Accumulator = tuple[int, str, Slice]
 
 
@@ -176,17 +177,15 @@ def _coding(slices: Sequence[Slice]) -> Coding:
 
 
 def _feeds(coding: Coding, order: Sequence[_Accumulator]) -> tuple[Ints, Ints]:
-    bands = [int(np.flatnonzero(coding.hours == b)[0]) for b in range(coding.sizes[-1])]
-    feeds: list[int] = []
-    fed_from = []
-    for digits in product(*(range(size) for size in coding.sizes)):
-        fed = [
-            n for n, (_, _, part) in enumerate(order) if _matches(part, coding, digits, bands[digits[-1]])
-        ]
-        groups = [[n for n in fed if _group(order[n]) == group] for group in range(3)]
-        fed_from.append(len(feeds) + np.cumsum([0, *(len(group) for group in groups)]))
-        feeds += [n for group in groups for n in group]
-    return np.array(feeds, np.uint64), np.array(fed_from, np.uint64)
+    """`feeds` and `fed_from` of a plan: for each code, in the order of its digits, what it feeds."""
+    digits = np.indices(coding.sizes).reshape(len(coding.sizes), -1)
+    group = np.array([_group(accumulator) for accumulator in order])
+    places = np.argsort(group, kind="stable")
+    fed = np.stack([_matches(order[place][2], coding, digits) for place in places], axis=1)
+    numbers = np.stack([fed[:, group[places] == g].sum(axis=1) for g in range(3)], axis=1)
+    until = np.cumsum(numbers).reshape(numbers.shape)
+    fed_from = np.column_stack([until[:, 0] - numbers[:, 0], until])
+    return places[np.nonzero(fed)[1]].astype(np.uint64), fed_from.astype(np.uint64)
 
 
 def _group(accumulator: _Accumulator) -> int:
@@ -196,9 +195,13 @@ def _group(accumulator: _Accumulator) -> int:
     return 1 if column else 0
 
 
-def _matches(part: Slice, coding: Coding, digits: tuple[int, ...], hour: int) -> bool:
+def _matches(part: Slice, coding: Coding, digits: Ints) -> Mask:
+    """Which codes a slice looks at; digits of shape (digits, codes), the result (codes,)."""
+    found = np.ones(digits.shape[1], np.bool_)
     for digit, (column, words) in zip(digits, coding.words.items(), strict=False):
-        if column in part.words and (digit == 0 or words[digit - 1] not in part.words[column]):
-            return False
-    sign = ("", "+", "-")[digits[-2]]
-    return part.sign in ("", sign) and part.hours[0] <= hour < part.hours[1]
+        if column in part.words:
+            found &= np.array([False, *(word in part.words[column] for word in words)])[digit]
+    if part.sign:
+        found &= digits[-2] == ("", "+", "-").index(part.sign)
+    bands = np.unique(coding.hours[part.hours[0] : part.hours[1]])
+    return found & np.isin(digits[-1], bands)

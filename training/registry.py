@@ -89,7 +89,7 @@ class Registry:
             return ()
         with self._reached() as client:
             found = _found(client, f"name='{name}'")
-        # The last is the challenger even if a kill came before its alias. A new database numbers from 1 again.
+        # The last is the challenger even if a kill came before its alias; a new database numbers anew.
         held = {_CHALLENGER: found[-1].run_id} if found else {}
         held |= self._aliased(name)
         return tuple(_version(v, tuple(sorted(a for a in held if held[a] == v.run_id))) for v in found)

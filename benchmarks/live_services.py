@@ -20,6 +20,7 @@ import psutil
 
 from benchmarks.live_load import CONNECTIONS, Plan
 from benchmarks.online import feast_store
+from benchmarks.policy_year import found
 from features.generations import current_generation, generation_folder
 from features.home import Home
 from features.snapshots import read_snapshot
@@ -28,16 +29,15 @@ from serving.champions import load_scorer
 from serving.columns import from_frame
 
 BIN = Path(sys.executable).parent
-BUDGET = "100000"
+BUDGET, SEED = "100000", 7
 
 
 def bank(home: Home, customers: int) -> list[str]:
     """A simulated bank whose every offer goes by every channel, scored and planned for; who is online."""
     if not (home.path / "live.json").exists():
-        tenure(home, "demo", "--customers", str(customers))
+        found(home.path, customers, SEED)
         lines = home.catalogue.read_text().splitlines()
         home.catalogue.write_text("\n".join(x for x in lines if not x.startswith("channels = ")) + "\n")
-        tenure(home, "features", "build")  # to the end of history: the demo keeps a quarter for its list
         tenure(home, "features", "materialize")
         tenure(home, "score", "--all")
         tenure(home, "lists", "plan", "--budget", f"total={BUDGET}")

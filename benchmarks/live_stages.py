@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from features.home import Home
+from features.selling.expressions import SCORES
 from serving.api.deciding import offers_text
 from serving.api.decisions import OffersRequest
 from serving.deciding.adviser import Adviser, adviser_of
@@ -59,8 +60,8 @@ def parts(adviser: Adviser) -> dict[str, Callable[[str], object]]:
         return kept["look", customer_id].of([0])
 
     def weighed(customer_id: str) -> Any:
-        columns, scores = of(customer_id)
-        rules = {**columns, "churn": scores["churn"], "value_expected": scores["value_expected"]}
+        columns, table = of(customer_id)
+        rules = {**columns, **{name: table[:, scorer.places[name]] for name in SCORES}}
         return weigh(rules, kept["effects", customer_id], scorer.catalogue, adviser.policy)
 
     def decided(customer_id: str) -> Any:
@@ -71,7 +72,7 @@ def parts(adviser: Adviser) -> dict[str, Callable[[str], object]]:
     return {
         "read the features": lambda i: live.read([i]),
         "read them, all models": remembered("look", lambda i: live.look([i])),
-        "effects of every option": remembered("effects", lambda i: effects_of(scorer, *of(i))),
+        "effects of every option": remembered("effects", lambda i: effects_of(scorer, of(i)[1])),
         "policy and values": remembered("weigh", weighed),
         "arm, exploration, choice": decided,
         "reasons for leaving": lambda i: scorer.because(of(i)[0], "churn", "churn"),

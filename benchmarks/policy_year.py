@@ -78,13 +78,14 @@ def look(home: Home, scorer: Scorer, left: int, seed: int) -> tuple[Situation, l
     """What is known of the current snapshot's customers, and their ids."""
     catalogue, frame = scorer.catalogue, read_snapshot(home, day_after_history(home))
     columns = from_frame(frame)
-    ids, scores = columns[CUSTOMER_ID], scorer.score(columns).values
+    ids, scored = columns[CUSTOMER_ID], scorer.score(columns)
+    scores = scored.values
     policy = shipped_policy(catalogue)
     seen = columns | {name: scores[name] for name in ("churn", "value_expected")}
     now = Situation(
         columns=seen,
         allowed=allowed(seen, catalogue, policy).allowed,
-        learned=effects_of(scorer, columns, scores),
+        learned=effects_of(scorer, scored.table),
         stated=prior_effects(scores, catalogue, len(ids)),
         truth=month_of(home, ids, catalogue.options),
         catalogue=catalogue,

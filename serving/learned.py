@@ -1,15 +1,17 @@
 """What the optional champions say: what contacts change, and what a new holding would earn."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from features.native import FLOATS, INTS, TABLE, Array, compiled
 from features.selling.offers import Option
 from features.vocabulary import Catalogue
 from serving.columns import Columns
-from serving.deciding.worth import Basis, Effects, prior_effects
+from serving.deciding.worth import Basis, Effects, stated_effects
 from training.artifact import Model
 from training.uplift.answers import UpliftModel
 
@@ -24,7 +26,7 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
-Places = NDArray[np.intp]
+Places = NDArray[np.int64]
 
 OPTIONAL = ("margin", "response", "retention")
 """Champions that a bank may do without."""
@@ -68,133 +70,148 @@ def learned_names(
 
 def learned_scores(
     uplift: Mapping[str, UpliftModel],
-    catalogue: Catalogue,
     columns: Columns,
     known: Mapping[str, Sequence[Option]],
-    margins: Mapping[str, Floats],
-) -> dict[str, Floats]:
-    """Those scores for n rows, each (n,); the trees take all options of a customer in one call.
+    places: Mapping[str, int],
+    table: Floats,
+) -> None:
+    """Write what contacts change into the table of scores (n, names).
+
+    The trees take all options of a customer in one call.
 
     Parameters
     ----------
     uplift, known
         From `uplift_models` and `learned_options`.
-    margins
-        The answers of the model of margins, as far as there is one.
+    places
+        Column of each score.
     """
-    found = {f"margin_{p.name}": margins[p.name] for p in catalogue.offered if p.name in margins}
     for name, options in known.items():
         if not options:
             continue
         told = uplift[name].options(columns, [(o.product, o.channel) for o in options])
         # Who is left alone is left so by every channel: the first option of an offer answers for all.
         first = {o.offer: place for place, o in reversed(list(enumerate(options)))}
-        found |= {f"alone_{offer}": told.alone[:, place] for offer, place in sorted(first.items())}
-        found |= {f"contacted_{o.name}": told.contacted[:, place] for place, o in enumerate(options)}
-    return found
+        table[:, [places[f"alone_{offer}"] for offer in first]] = told.alone[:, list(first.values())]
+        table[:, [places[f"contacted_{o.name}"] for o in options]] = told.contacted
 
 
 @dataclass(frozen=True)
 class Known:
-    """What the optional champions know of a catalogue's options; places are those of options.
+    """What the optional champions know of a catalogue's options; columns are those of the table of scores.
 
-    margins, learned, tired
-        Options whose stake is a learned margin, whose change is learned, and that a weary customer takes
-        up less; with each the names of the scores that say it, learned ones with those of alone and
-        contacted.
+    margin, alone, contacted
+        By option the column that says its stake, and those of its chances; -1 where none was learned.
+    tired
+        By option the column that says whether the customer may newly take what a weary one takes up less,
+        -1 where that is nothing.
     accepts
-        P(accepts | contacted) of the learned options, NaN where it is that of taking the product up.
+        P(accepts | contacted) by option, NaN where it is that of taking the product up.
     alike, weaker
         What one more contact costs later: the same for all by option, and per unit of what an answer's
         log-odds are worth.
     """
 
-    margins: tuple[Places, tuple[str, ...]]
-    learned: tuple[Places, tuple[str, ...], tuple[str, ...]]
-    tired: tuple[Places, tuple[str, ...]]
+    names: tuple[str, ...]
+    margin: Places
+    alone: Places
+    contacted: Places
+    tired: Places
     accepts: Floats
     basis: tuple[Basis, ...]
     alike: Floats
     weaker: float
 
     @classmethod
-    def of(cls, models: Mapping[str, Model], catalogue: Catalogue, names: Collection[str]) -> "Known":
-        """Prepare it; `names` are those of all scores there are."""
-        options = list(enumerate(catalogue.options))
-        sold = [(at, o) for at, o in options if o.kind == "cross_sell"]
-        margins = [(at, o) for at, o in sold if f"margin_{o.product}" in names]
-        tired = [(at, o) for at, o in sold if f"propensity_{o.product}" in names]
-        learned = [(at, o) for at, o in options if f"contacted_{o.name}" in names]
+    def of(cls, models: Mapping[str, Model], catalogue: Catalogue, names: Sequence[str]) -> "Known":
+        """Prepare it; `names` are those of all scores there are, in the order of the table."""
+        options, place = catalogue.options, {name: at for at, name in enumerate(names)}
         agreed = _said(models, "retention", "accepts")
         prices = _said(models, "response", "fatigue")
         dearest = max(prices.values(), default=0.0)
-        places = {at for at, _ in learned}
+
+        def columns(name: Callable[[Option], str], *, sold: bool) -> Places:
+            of = (place.get(name(o), -1) if o.kind == "cross_sell" or not sold else -1 for o in options)
+            return np.array(list(of), dtype=np.int64)
+
+        learned = columns(lambda o: f"contacted_{o.name}", sold=False)
+        accepts = [
+            agreed.get(o.channel, catalogue.offers[o.offer].prior.accepts)
+            if o.kind == "retention"
+            else np.nan
+            for o in options
+        ]
         return cls(
-            (_places(margins), tuple(f"margin_{o.product}" for _, o in margins)),
-            (
-                _places(learned),
-                tuple(f"alone_{o.offer}" for _, o in learned),
-                tuple(f"contacted_{o.name}" for _, o in learned),
-            ),
-            (_places(tired), tuple(f"propensity_{o.product}" for _, o in tired)),
-            np.array(
-                [
-                    agreed.get(o.channel, catalogue.offers[o.offer].prior.accepts)
-                    if o.kind == "retention"
-                    else np.nan
-                    for _, o in learned
-                ],
-                dtype=np.float64,
-            ),
-            tuple("model" if at in places else "prior" for at, _ in options),
-            np.array([prices.get(o.channel, dearest) for _, o in options], dtype=np.float64),
+            tuple(names),
+            columns(lambda o: f"margin_{o.product}", sold=True),
+            columns(lambda o: f"alone_{o.offer}", sold=False),
+            learned,
+            columns(lambda o: f"propensity_{o.product}", sold=True),
+            np.array(accepts, dtype=np.float64),
+            tuple("model" if at >= 0 else "prior" for at in learned.tolist()),
+            np.array([prices.get(o.channel, dearest) for o in options], dtype=np.float64),
             _said(models, "response", "tiring").get("weaker", 0.0),
         )
 
 
-def learned_effects(known: Known, catalogue: Catalogue, scores: Mapping[str, Floats], rows: int) -> Effects:
+def learned_effects(known: Known, catalogue: Catalogue, table: Floats) -> Effects:
     """Effects of every option: learned where a champion knows it, else as the catalogue's priors state.
+
+    One more contact costs each customer later: opting out and complaints cost all alike; weaker answers
+    cost in proportion to what a unit of log-odds is worth with the customer, p (1 - p) x stake of the
+    product for which that is most, of those that the customer may newly take.
 
     Parameters
     ----------
-    scores
-        Scores of the customers by name, each (rows,), NaN where there is none.
+    table
+        Scores of the customers, (n, names) in the order of `known.names`, NaN where there is none.
     """
-    effects = prior_effects(scores, catalogue, rows)
-    alone, contacted, accepts, stake = effects.alone, effects.contacted, effects.accepts, effects.stake
-    places, names = known.margins
-    if names:
-        stake[:, places] = np.stack([scores[name] for name in names], axis=1)
-    places, left, met = known.learned
-    if met:
-        alone[:, places] = np.stack([scores[name] for name in left], axis=1)
-        contacted[:, places] = np.stack([scores[name] for name in met], axis=1)
-        own = np.isnan(known.accepts)
-        accepts[:, places] = np.where(own, contacted[:, places], known.accepts)
-    return replace(effects, fatigue=_fatigue(known, effects, scores), basis=known.basis)
+    effects = replace(stated_effects(table, known.names, catalogue), basis=known.basis)
+    _learn(
+        *(table, known.margin, known.alone, known.contacted, known.tired, known.accepts),
+        *(known.alike, known.weaker),
+        *(effects.alone, effects.contacted, effects.accepts, effects.stake, effects.fatigue),
+    )
+    return effects
 
 
-def _fatigue(known: Known, effects: Effects, scores: Mapping[str, Floats]) -> Floats:
-    """What one more contact costs each customer later, (n, options).
-
-    Opting out and complaints cost all alike; weaker answers cost in proportion to what a unit of log-odds
-    is worth with the customer, p (1 - p) x stake of the product for which that is most, of those that the
-    customer may newly take.
-    """
-    places, names = known.tired
-    most = np.zeros(len(effects.alone))
-    if names:
-        p = effects.contacted[:, places]
-        may = np.isfinite(np.stack([scores[name] for name in names], axis=1))
-        # Where nothing is known, there is nothing to weaken.
-        worth = np.where(may, p * (1.0 - p) * effects.stake[:, places], 0.0)
-        most = np.fmax(most, np.fmax.reduce(worth, axis=1))
-    found: Floats = known.alike + known.weaker * most[:, None]
-    return found
-
-
-def _places(options: Sequence[tuple[int, Option]]) -> Places:
-    return np.array([at for at, _ in options], dtype=np.intp)
+@compiled(
+    numba.void(
+        *(TABLE, INTS, INTS, INTS, INTS, FLOATS, FLOATS, numba.float64),
+        *(TABLE, TABLE, TABLE, TABLE, TABLE),
+    )
+)
+def _learn(
+    table: Array,
+    margin_at: Array,
+    alone_at: Array,
+    contacted_at: Array,
+    tired_at: Array,
+    agreed: Array,
+    alike: Array,
+    weaker: float,
+    alone: Array,
+    contacted: Array,
+    accepts: Array,
+    stake: Array,
+    fatigue: Array,
+) -> None:
+    """Write what is learned over what is stated, and the price of one more contact."""
+    for row in range(len(table)):
+        most = 0.0
+        for o in range(len(alike)):
+            if margin_at[o] >= 0:
+                stake[row, o] = table[row, margin_at[o]]
+            if contacted_at[o] >= 0:
+                alone[row, o], contacted[row, o] = table[row, alone_at[o]], table[row, contacted_at[o]]
+                accepts[row, o] = contacted[row, o] if np.isnan(agreed[o]) else agreed[o]
+            if tired_at[o] >= 0 and np.isfinite(table[row, tired_at[o]]):
+                p = contacted[row, o]
+                worth = p * (1.0 - p) * stake[row, o]
+                if worth > most:  # where nothing is known, there is nothing to weaken
+                    most = worth
+        for o in range(len(alike)):
+            fatigue[row, o] = alike[o] + weaker * most
 
 
 def _margins(models: Mapping[str, Model], catalogue: Catalogue) -> list[str]:

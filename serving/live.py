@@ -6,6 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import numpy as np
+
 from features.errors import CorruptError, NotReadyError
 from features.home import Home
 from features.online import OnlineReader, OnlineRows
@@ -69,13 +71,13 @@ class Seen:
     scores: Scores | None = None
     features: tuple[str, ...] = ()
 
-    def of(self, rows: Sequence[int]) -> tuple[Columns, dict[str, Floats]]:
-        """Columns and scores by name of some of those who are known."""
+    def of(self, rows: Sequence[int]) -> tuple[Columns, Floats]:
+        """Columns and the table of scores of some of those who are known."""
         if self.columns is None or self.scores is None:
-            return {}, {}
+            return {}, np.empty((0, 0))
         if len(rows) == len(self.known):
-            return self.columns, self.scores.values
-        return take(self.columns, rows), {n: v[rows] for n, v in self.scores.values.items()}
+            return self.columns, self.scores.table
+        return take(self.columns, rows), self.scores.table[rows]
 
 
 @dataclass(frozen=True)

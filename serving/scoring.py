@@ -2,26 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.eligibility import Eligible
-from features.selling.expressions import Facts
+from features.eligibility import eligibility
 from features.selling.offers import Option
+from features.selling.programs import Programs
 from features.vocabulary import Catalogue
 from serving.columns import Columns, Floats, length, numbers, take
 from serving.explain import Audience, Reason, explain
 from serving.learned import Known, learned_names, learned_options, learned_scores, uplift_models
 from serving.policy import Mask
+from serving.table import Composition, check
 from training.artifact import Model
 from training.contract import Feature, unseen, watched
 from training.ensemble import Ensemble
 from training.survival import survival
 from training.uplift.answers import UpliftModel
 from training.versions.champions import ModelVersion
-from training.worth.horizons import Horizon, horizons_of, project
+from training.worth.horizons import Horizon, horizons_of
 
 __all__ = ["ABSTAIN", "DEGRADED", "MODELS", "OK", "SUPPRESSED", "Scorer", "Scores"]
 
@@ -100,7 +101,7 @@ class Scorer:
     @cached_property
     def known(self) -> Known:
         """What the optional champions know of the options."""
-        return Known.of(self.loaded, self.catalogue, self._names)
+        return Known.of(self.loaded, self.catalogue, self.names)
 
     def model(self, name: str) -> Model:
         """The champion of one family."""
@@ -118,23 +119,23 @@ class Scorer:
             If a column that a model or a rule needs is missing.
         """
         n = length(columns)
-        consenting = np.flatnonzero(numbers(columns, "consent_profiling") == 1) if n else np.empty(0, int)
+        consenting = np.flatnonzero(numbers(columns, "consent_profiling") == 1).tolist() if n else []
         status = [SUPPRESSED] * n
         reasons: list[tuple[str, ...]] = [("no_profiling_consent",)] * n
-        table = np.full((n, len(self._names)), np.nan)
-        if len(consenting):
-            found, asked, news = self._numbers(take(columns, consenting.tolist()))
-            low, high = self._bounds
-            impossible: Mask = asked & ~((found >= low) & (found <= high))
-            sound = np.asarray(~impossible.any(axis=1))
-            table[consenting] = np.where(asked & sound[:, None], found, np.nan)
-            for row, fine, wrong, unknown in zip(
-                consenting.tolist(), sound.tolist(), impossible, news, strict=True
-            ):
-                status[row] = (DEGRADED if unknown else OK) if fine else ABSTAIN
-                bad = () if fine else [self._names[place] for place in np.flatnonzero(wrong).tolist()]
-                reasons[row] = (*(f"impossible_score:{name}" for name in bad), *unknown)
-        return Scores(status, reasons, self._names, table)
+        if not consenting:
+            return Scores(status, reasons, self.names, np.full((n, len(self.names)), np.nan))
+        found, wrong, news = self._numbers(take(columns, consenting))
+        sound: list[bool] = (~np.any(wrong, axis=1)).tolist()
+        for row, (source, unknown) in enumerate(zip(consenting, news, strict=True)):
+            fine = sound[row]
+            status[source] = (DEGRADED if unknown else OK) if fine else ABSTAIN
+            bad = () if fine else [self.names[place] for place in np.flatnonzero(wrong[row]).tolist()]
+            reasons[source] = (*(f"impossible_score:{name}" for name in bad), *unknown)
+        if len(consenting) == n:
+            return Scores(status, reasons, self.names, found)
+        table = np.full((n, len(self.names)), np.nan)
+        table[consenting] = found
+        return Scores(status, reasons, self.names, table)
 
     def survival(self, probability: float) -> list[float]:
         """P(still here) at the end of each month of the churn horizon; empty where no month is known."""
@@ -148,7 +149,8 @@ class Scorer:
         return explain(self.model(model), head, columns, top, audience)
 
     @cached_property
-    def _names(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
+        """Of the scores, in the order of their table."""
         value = [f"value_{name}" for name in ("expected", "p10", "p90", *self.parts)]
         for horizon in self._projected:
             value += [f"value_{horizon.months}m_{name}" for name in ("expected", *self.parts)]
@@ -173,8 +175,30 @@ class Scorer:
         return learned_options(self._uplift, self.catalogue)
 
     @cached_property
-    def _eligible(self) -> Eligible:
-        return Eligible([self.catalogue.products[name] for name in self.products])
+    def _eligible(self) -> Programs:
+        return Programs([eligibility(self.catalogue.products[name]) for name in self.products])
+
+    @cached_property
+    def _composition(self) -> Composition:
+        of = {
+            name if model == "churn" else f"{model}_{name}": column
+            for (model, name), column in self._ensemble.heads.items()
+        }
+        longer = (
+            (f"value_{h.months}m_", [h.factors[part] for part in self.parts]) for h in self._projected
+        )
+        own = ("value_", [1.0] * len(self.parts))
+        return Composition.of(self.names, of, self.parts, [own, *longer])
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The column of each score."""
+        return {name: place for place, name in enumerate(self.names)}
+
+    @cached_property
+    def _first(self) -> int:
+        """Where the propensities begin; with none, behind all scores."""
+        return self.places[f"propensity_{self.products[0]}"] if self.products else len(self.names)
 
     @cached_property
     def _watched(self) -> tuple[list[Feature], NDArray[np.intp]]:
@@ -189,31 +213,16 @@ class Scorer:
     @cached_property
     def _bounds(self) -> tuple[Floats, Floats]:
         """The least and the most that each score can be, infinities excluded."""
-        money = np.array([name.startswith(("value_", "margin_")) for name in self._names])
+        money = np.array([name.startswith(("value_", "margin_")) for name in self.names])
         most = np.finfo(np.float64).max
         return np.where(money, -most, 0.0), np.where(money, most, 1.0)
 
     def _numbers(self, columns: Columns) -> tuple[Floats, Mask, list[tuple[str, ...]]]:
-        """Scores (n, names), whether each is asked for, and by row what is unseen."""
+        """Scores (n, names), which of them are impossible, and by row what is unseen."""
         coded = self._ensemble.matrix(columns)
-        answers = self._ensemble.predict(coded)
         features, places = self._watched
         news = unseen(features, columns, coded[:, places])
-        found = {"churn": answers["churn"]["churn"], **self._value(answers["value"])}
-        found |= {f"propensity_{name}": answers["propensity"][name] for name in self.products}
-        margins = answers.get("margin", {})
-        found |= learned_scores(self._uplift, self.catalogue, columns, self._options, margins)
-        asked = np.ones((length(columns), len(self._names)), dtype=bool)
-        first = self._names.index(f"propensity_{self.products[0]}") if self.products else 0
-        asked[:, first : first + len(self.products)] = self._eligible.among(Facts(columns))
-        table = np.column_stack([found[name] for name in self._names])
-        return table, asked, news
-
-    def _value(self, answers: Mapping[str, Floats]) -> dict[str, Floats]:
-        # One part after the other: a sum over an axis may add in another order for one row than for many.
-        parts = {part: answers[part] for part in self.parts}
-        value = {**answers, "expected": reduce(np.add, parts.values())}
-        for horizon in self._projected:
-            carried = project(parts, horizon)
-            value |= {f"{horizon.months}m_{name}": amounts for name, amounts in carried.items()}
-        return {f"value_{name}": amounts for name, amounts in value.items()}
+        table = self._composition.table(self._ensemble.predict(coded))
+        learned_scores(self._uplift, columns, self._options, self.places, table)
+        may = self._eligible.hold(self._eligible.matrix(columns, len(table)))
+        return table, check(table, may, self._first, *self._bounds), news

@@ -18,6 +18,7 @@ from features.errors import CorruptError, InputError
 from training.coding import Coder
 from training.contract import Feature
 from training.forest import Forest, pack, together
+from training.lines import Lines
 from training.versions.sealed import json_bytes, read_sealed, write_sealed
 
 __all__ = ["Basis", "Feature", "Head", "HeadKind", "Matrix", "Model", "load_model", "save_model"]
@@ -125,14 +126,8 @@ class Model:
 
     def calibrated(self, raw: Matrix) -> dict[str, Matrix]:
         """The answers of `predict` from raw scores of `forest`, shape (n, outputs)."""
-        steep, level, places, odds = self._lines
-        table = steep * raw[:, places] + level
-        table[:, odds] = expit(table[:, odds])
-        answers = {head.name: table[:, place] for place, head in enumerate(self.heads)}
-        if "p10" in answers and "p90" in answers:
-            low, high = answers["p10"], answers["p90"]
-            answers["p10"], answers["p90"] = np.minimum(low, high), np.maximum(low, high)
-        return answers
+        table = self.lines.answers(raw)
+        return {head.name: table[:, place] for place, head in enumerate(self.heads)}
 
     def contributions(self, head: str, matrix: Matrix) -> Matrix:
         """Exact Shapley contributions (TreeSHAP, Lundberg 2018) to a head's raw score.
@@ -148,11 +143,18 @@ class Model:
         return Coder(f"model '{self.name}'", self.features)
 
     @cached_property
-    def _lines(self) -> tuple[Matrix, Matrix, NDArray[np.intp], NDArray[np.bool_]]:
-        """Of every head: factor, shift, output of `forest`, and whether it is a probability."""
+    def lines(self) -> Lines:
+        """How the heads answer, in their order; p10 never lies above p90."""
+        names = [head.name for head in self.heads]
+        quantiles = [[names.index("p10"), names.index("p90")]] if {"p10", "p90"} <= set(names) else []
         steep, level = np.array([head.line for head in self.heads], dtype=np.float64).reshape(-1, 2).T
-        places = np.array([self.files[head.file] for head in self.heads], dtype=np.intp)
-        return steep, level, places, np.array([h.kind == "probability" for h in self.heads], dtype=bool)
+        return Lines(
+            np.array([self.files[head.file] for head in self.heads], dtype=np.int64),
+            np.ascontiguousarray(steep),
+            np.ascontiguousarray(level),
+            np.array([head.kind == "probability" for head in self.heads], dtype=np.int64),
+            np.array(quantiles, dtype=np.int64).reshape(-1, 2),
+        )
 
     def _fits(self, matrix: Matrix) -> None:
         if matrix.ndim != 2 or matrix.shape[1] != len(self.features):

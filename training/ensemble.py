@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from training.artifact import Matrix, Model
 from training.coding import Coder
 from training.forest import Forest, together
+from training.lines import Lines
+from training.lines import together as lines_together
 
 __all__ = ["Ensemble"]
 
@@ -29,14 +31,15 @@ class Ensemble:
         """Where one model's features stand in a coded row, in contract order."""
         return self._places[name]
 
-    def predict(self, coded: Matrix) -> dict[str, dict[str, Matrix]]:
-        """The answers of each model, as its `Model.predict` gives them."""
-        raw = self._forest.raw(coded)
-        answers, end = {}, 0
-        for name, model in self.models.items():
-            begin, end = end, end + model.forest.outputs
-            answers[name] = model.calibrated(raw[:, begin:end])
-        return answers
+    @cached_property
+    def heads(self) -> dict[tuple[str, str], int]:
+        """Model and head -> its column of the answers."""
+        names = ((name, head.name) for name, model in self.models.items() for head in model.heads)
+        return {name: place for place, name in enumerate(names)}
+
+    def predict(self, coded: Matrix) -> Matrix:
+        """The answers of every head, as `Model.predict` of its model gives them, (n, heads)."""
+        return self._lines.answers(self._forest.raw(coded))
 
     @cached_property
     def _coder(self) -> Coder:
@@ -56,3 +59,7 @@ class Ensemble:
     def _forest(self) -> Forest:
         parts = [(model.forest, self._places[name].tolist()) for name, model in self.models.items()]
         return together(parts, len(self._coder.features))
+
+    @cached_property
+    def _lines(self) -> Lines:
+        return lines_together([(model.lines, model.forest.outputs) for model in self.models.values()])

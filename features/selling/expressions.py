@@ -4,23 +4,20 @@ What is not known is not true: a comparison with a missing value is unknown, and
 (Kleene's three values); only what is true counts.
 """
 
-import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from features.errors import InputError
+from features.selling.programs import Compiler, Mask, programs_of
 
 if TYPE_CHECKING:
     from features.families.base import Field
 
 __all__ = [
-    "COMPARISONS",
     "EVERYBODY",
     "SCORES",
     "Comparison",
@@ -29,25 +26,12 @@ __all__ = [
     "Joined",
     "Mask",
     "Not",
+    "Part",
     "Term",
+    "every",
+    "some",
     "term_of",
 ]
-
-Mask = npt.NDArray[np.bool_]
-_Truth = tuple[Mask, Mask]
-"""For whom it is true, and for whom it is false; neither where it is unknown."""
-
-COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-    "in": np.isin,
-    "not in": lambda values, among: ~np.isin(values, among),
-}
-"""How a number may be compared; a text by the last four only."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +83,7 @@ def term_of(declared: "Field") -> Term:
 
 
 class Facts:
-    """Columns of customers as expressions read them; what was converted once is kept.
+    """Columns of customers as expressions read them.
 
     Parameters
     ----------
@@ -108,9 +92,7 @@ class Facts:
     """
 
     def __init__(self, columns: Mapping[str, Any]) -> None:
-        self._columns = columns
-        self._numbers: dict[str, npt.NDArray[np.float64]] = {}
-        self._words: dict[str, tuple[npt.NDArray[np.intp], npt.NDArray[Any]]] = {}
+        self.columns = columns
         self.rows = len(next(iter(columns.values()))) if columns else 0
 
     def numbers(self, name: str) -> npt.NDArray[np.float64]:
@@ -121,34 +103,9 @@ class Facts:
         InputError
             If there is no such column.
         """
-        if name not in self._numbers:
-            self._numbers[name] = np.asarray(self._column(name), dtype=np.float64)
-        return self._numbers[name]
-
-    def is_word(self, name: str, among: tuple[str, ...]) -> _Truth:
-        """Whether each text is one of `among`, and whether it is another one; neither where missing."""
-        if name not in self._words:
-            self._words[name] = _coded(self._column(name))
-        codes, found = self._words[name]
-        # One more place, for the code -1 of what is missing.
-        inside = np.array([*(word in among for word in found), False])
-        outside = np.array([*(word not in among for word in found), False])
-        return inside[codes], outside[codes]
-
-    def _column(self, name: str) -> Any:
-        if name not in self._columns:
+        if name not in self.columns:
             raise InputError(f"features: column '{name}' is missing; cure: run `tenure features build`")
-        return self._columns[name]
-
-
-def _coded(values: Any) -> tuple[npt.NDArray[np.intp], npt.NDArray[Any]]:
-    """Each value's place among the distinct ones, -1 where it is missing; and those."""
-    if len(values) == 1:  # as the general way answers, without what that costs before the first row
-        (value,) = values
-        missing = value is None or value != value
-        return np.array([-1 if missing else 0]), np.array([] if missing else [value], dtype=object)
-    codes, found = pd.factorize(np.asarray(values, dtype=object))
-    return codes, np.asarray(found, dtype=object)
+        return np.asarray(self.columns[name], dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -159,16 +116,9 @@ class Comparison:
     operator: str
     value: Any
 
-    def judged(self, facts: Facts) -> _Truth:
+    def compile(self, compiler: Compiler) -> None:
         """True where the value is known and compares so, false where it is known and does not."""
-        if self.term.text:
-            among = self.value if isinstance(self.value, tuple) else (self.value,)
-            inside, outside = facts.is_word(self.term.name, among)
-            return (inside, outside) if self.operator in ("==", "in") else (outside, inside)
-        stored = facts.numbers(self.term.name)
-        known = ~np.isnan(stored)
-        found = COMPARISONS[self.operator](stored, self.value)
-        return found & known, ~found & known
+        compiler.compare(self.term, self.operator, self.value)
 
     def comparisons(self) -> "Iterator[Comparison]":
         """Itself."""
@@ -179,12 +129,12 @@ class Comparison:
 class Not:
     """True where its part is false."""
 
-    part: "Comparison | Not | Joined"
+    part: "Part"
 
-    def judged(self, facts: Facts) -> _Truth:
+    def compile(self, compiler: Compiler) -> None:
         """The part's, turned round."""
-        true, false = self.part.judged(facts)
-        return false, true
+        self.part.compile(compiler)
+        compiler.turn()
 
     def comparisons(self) -> Iterator[Comparison]:
         """Those of its part."""
@@ -196,13 +146,13 @@ class Joined:
     """Parts joined by `and` where `every` is set, else by `or`."""
 
     every: bool
-    parts: "tuple[Comparison | Not | Joined, ...]"
+    parts: "tuple[Part, ...]"
 
-    def judged(self, facts: Facts) -> _Truth:
+    def compile(self, compiler: Compiler) -> None:
         """True where every (or any) part is true, false where any (or every) part is false."""
-        found = [part.judged(facts) for part in self.parts]
-        true, false = (operator.and_, operator.or_) if self.every else (operator.or_, operator.and_)
-        return reduce(true, (t for t, _ in found)), reduce(false, (f for _, f in found))
+        for part in self.parts:
+            part.compile(compiler)
+        compiler.join(len(self.parts), every=self.every)
 
     def comparisons(self) -> Iterator[Comparison]:
         """Those of its parts."""
@@ -210,12 +160,15 @@ class Joined:
             yield from part.comparisons()
 
 
+Part = Comparison | Not | Joined
+
+
 @dataclass(frozen=True)
 class Expression:
     """A condition with the text that it was read from; without a root it is true of everybody."""
 
     text: str
-    root: Comparison | Not | Joined | None = field(default=None, repr=False)
+    root: Part | None = field(default=None, repr=False)
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -231,8 +184,19 @@ class Expression:
         InputError
             If a column that it names is missing.
         """
-        return self.root.judged(facts)[0] if self.root else np.ones(facts.rows, dtype=np.bool_)
+        program = programs_of(self)
+        return program.hold(program.matrix(facts.columns, facts.rows))[:, 0]
 
 
 EVERYBODY = Expression("")
 """The empty expression, which is true of everybody."""
+
+
+def every(*parts: Part) -> Expression:
+    """A condition that is not read from text: true where all parts are."""
+    return Expression("", Joined(True, parts))
+
+
+def some(*parts: Part) -> Expression:
+    """The same, true where any part is."""
+    return Expression("", Joined(False, parts))

@@ -1,14 +1,14 @@
 """Which segment and which value tier of the catalogue each customer belongs to."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from features.selling.expressions import Facts
+from features.selling.expressions import Comparison, Expression, Facts, Joined, Part, Term, some
 from features.vocabulary import Catalogue
 
-__all__ = ["segment_codes", "tier_codes"]
+__all__ = ["in_tiers", "segment_codes", "tier_codes"]
 
 
 def segment_codes(facts: Facts, catalogue: Catalogue) -> npt.NDArray[np.int64]:
@@ -28,6 +28,16 @@ def tier_codes(value: npt.NDArray[np.float64], catalogue: Catalogue) -> npt.NDAr
     -1 where the value is not known, or below the last tier.
     """
     return _first([value >= tier.min_value for tier in catalogue.tiers], len(value))
+
+
+def in_tiers(names: Collection[str], catalogue: Catalogue) -> Expression:
+    """The condition that a customer's tier is one of some, by the score `value_expected`."""
+    value, found = Term("value_expected"), list[Part]()
+    for place, tier in enumerate(catalogue.tiers):
+        if tier.name in names:
+            above = (Comparison(value, "<", higher.min_value) for higher in catalogue.tiers[:place])
+            found.append(Joined(True, (Comparison(value, ">=", tier.min_value), *above)))
+    return some(*found)
 
 
 def _first(fits: Sequence[npt.NDArray[np.bool_]], rows: int) -> npt.NDArray[np.int64]:

@@ -11,7 +11,6 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from serving.access.describe import describe_access
 from serving.access.guard import Access, Guard
-from serving.api.body import StrictRoute
 from serving.api.deciding import offers_text, outcomes_answer
 from serving.api.decisions import OffersAnswer, OffersRequest, OutcomesAnswer, OutcomesRequest
 from serving.api.desk import Desk
@@ -22,6 +21,7 @@ from serving.api.intake import Intake
 from serving.api.limits import Threshold
 from serving.api.problems import Problem, install
 from serving.api.profile import add_profile
+from serving.api.questions import Questions
 from serving.api.render import models_answer, scores_answer
 from serving.api.retries import IdempotencyKey, Retries
 from serving.api.schemas import ModelsAnswer, ScoresAnswer, ScoresRequest
@@ -64,7 +64,6 @@ def create_app(
         Whether all that an answer needs is there; None: whether the desk has an adviser.
     """
     app = FastAPI(title="Tenure", version=version("tenure"), docs_url=None, redoc_url=None)
-    app.router.route_class = StrictRoute
     install(app)
     _add_scoring(app, desk)
     _add_deciding(app, desk)
@@ -76,7 +75,8 @@ def create_app(
     _add_probes(app, ready or desk.ready)
     describe_access(app)
     describe_examples(app)
-    guarded = app if access is None else Guard(app, access)
+    asked = Questions(app)
+    guarded = asked if access is None else Guard(asked, access)
     return Edge(Watch(Threshold(guarded, desk.room, _ASKED), metrics), now)
 
 

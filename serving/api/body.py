@@ -2,18 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable
 from typing import Any
 
-from fastapi import Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
-from serving.api.problems import Problem, from_error
+from serving.api.problems import Problem
 
-__all__ = ["MAX_BYTES", "StrictRoute", "parse_strictly"]
+__all__ = ["MAX_BYTES", "parse_strictly", "read_strictly", "while_connected"]
 
 MAX_BYTES = 1_000_000
 
@@ -21,44 +18,24 @@ _DEADLINE_S = 5.0
 """In which a body has to be there: who sends it byte by byte holds nobody up, but a connection."""
 
 _CLOSE = {"Connection": "close"}
-_LONG = 4_000
-"""Bytes of a question that takes so long that it is worth asking whether anybody still waits."""
 
 
-class StrictRoute(APIRoute):
-    """A route whose body is application/json, at most MAX_BYTES, parsed by `parse_strictly`."""
+async def read_strictly(request: Request) -> tuple[Any, int]:
+    """The body of a request as JSON, and its length in bytes.
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The usual handler behind the strict reading of the body."""
-        handle = super().get_route_handler()
-
-        async def strict(request: Request) -> Response:
-            try:
-                if request.method != "POST":
-                    return await handle(request)
-                checked = await _checked(request)
-                asked = handle(checked)
-                long = len(await checked.body()) > _LONG
-                return await (_while_connected(request, asked) if long else asked)
-            except (Problem, RequestValidationError, HTTPException):
-                raise
-            except Exception as error:
-                # Left alone, the server would log the error's text, and with it a customer's value.
-                raise from_error(error) from None
-
-        return strict
-
-
-async def _checked(request: Request) -> Request:
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    Raises
+    ------
+    Problem
+        415 if it is not application/json as it is; 413, 408 if it is too large or too slow; else as
+        `parse_strictly`.
+    """
+    headers = request.headers
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Problem(415, "send the header Content-Type: application/json")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    if headers.get("content-encoding", "identity").lower() != "identity":
         raise Problem(415, "send the body as it is, without Content-Encoding")
-    parsed = Request(request.scope, request.receive)
-    # Starlette's own cache of body and JSON: who asks the request again gets what was checked.
-    parsed._body = await _read(request)
-    parsed._json = parse_strictly(parsed._body)
-    return parsed
+    body = await _read(request)
+    return parse_strictly(body), len(body)
 
 
 def parse_strictly(body: bytes) -> Any:
@@ -92,7 +69,7 @@ async def _read(request: Request) -> bytes:
     return b"".join(chunks)
 
 
-async def _while_connected(request: Request, answer: Coroutine[Any, Any, Response]) -> Response:
+async def while_connected(request: Request, answer: Awaitable[Response]) -> Response:
     """The answer; given up as soon as nobody waits for it."""
     working, gone = asyncio.ensure_future(answer), asyncio.ensure_future(request.receive())
     try:

@@ -4,19 +4,19 @@ import secrets
 from collections.abc import Callable
 from datetime import datetime
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["Edge", "new_id"]
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
+_HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
+"""Of every answer; nothing inside sets one of them."""
 
 
 class Edge:
@@ -34,7 +34,8 @@ class Edge:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update({**_HEADERS, "X-Request-Id": request_id})
+                own = (b"x-request-id", request_id.encode())
+                message = {**message, "headers": [*message.get("headers", ()), *_HEADERS, own]}
             await send(message)
 
         state = {**scope.get("state", {}), "request_id": request_id}

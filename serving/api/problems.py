@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 
 from features.errors import TenureError
 
-__all__ = ["Problem", "answer", "from_error", "install"]
+__all__ = ["Problem", "answer", "as_problem", "broken", "from_error", "install"]
 
 _LOG = logging.getLogger("tenure.api")
 _TITLES = {
@@ -51,7 +51,7 @@ def install(app: FastAPI) -> None:
     """Answer every error of the app as application/problem+json."""
 
     async def on_problem(request: Request, error: Exception) -> JSONResponse:
-        return answer(request, _as_problem(error))
+        return answer(request, as_problem(error))
 
     for kind in (Problem, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, on_problem)
@@ -68,12 +68,18 @@ def from_error(error: Exception) -> Problem:
     return Problem(500, "the service failed; nothing about the request was kept")
 
 
-def _as_problem(error: Exception) -> Problem:
+def as_problem(error: Exception) -> Problem:
+    """What any error becomes outside."""
     if isinstance(error, RequestValidationError):
-        return Problem(422, "the body breaks the schema; see /docs", [_place(e) for e in error.errors()])
+        return broken(error.errors())
     if isinstance(error, HTTPException):
         return Problem(error.status_code, _TITLES.get(error.status_code, "Refused"))
     return error if isinstance(error, Problem) else from_error(error)
+
+
+def broken(errors: Sequence[Any]) -> Problem:
+    """What errors of validation become, as Pydantic lists them."""
+    return Problem(422, "the body breaks the schema; see /docs", [_place(error) for error in errors])
 
 
 def _place(error: Any) -> dict[str, str]:

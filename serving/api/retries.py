@@ -11,9 +11,11 @@ from fastapi import Header
 from serving.api.problems import Problem
 from serving.steps import Steps
 
-__all__ = ["IdempotencyKey", "Retries", "name_of"]
+__all__ = ["KEY_PATTERN", "IdempotencyKey", "Retries", "name_of"]
 
-IdempotencyKey = Annotated[str | None, Header(pattern=r"^[!-~]{1,128}$")]
+KEY_PATTERN = r"^[!-~]{1,128}$"
+
+IdempotencyKey = Annotated[str | None, Header(pattern=KEY_PATTERN)]
 """The header of that name."""
 
 _T = TypeVar("_T")

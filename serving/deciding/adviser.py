@@ -155,9 +155,9 @@ class Adviser:
         self, seen: Seen, rows: list[int], priced: Priced, asked: _Question
     ) -> Steps[list[Answer]]:
         ids, scorer = [seen.known[row] for row in rows], self.live.scorer
-        columns, scores = seen.of(rows)
-        effects = effects_of(scorer, columns, scores)
-        rules = {**columns, **{score: scores[score] for score in SCORES}}
+        columns, table = seen.of(rows)
+        effects = effects_of(scorer, table)
+        rules = {**columns, **{score: table[:, scorer.places[score]] for score in SCORES}}
         weighed = weigh(rules, effects, scorer.catalogue, self.policy)
         prices = priced.of(words(columns, "manager_id"))
         salt, occasion = self.salt, iso(seen.as_of)
@@ -172,7 +172,7 @@ class Adviser:
             ids,
             decided,
             effects,
-            scores["value_expected"],
+            table[:, scorer.places["value_expected"]],
             scorer.catalogue,
             self.policy,
             [seen.features[row] for row in rows],

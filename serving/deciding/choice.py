@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.policy.nouns import Arm, What
+from features.native import FLOATS, INTS, MASK, TABLE, Array, compiled
+from serving.policy.nouns import WHATS, Arm, What
 
 __all__ = ["NOTHING", "Choices", "at_prices", "best", "choose"]
 
@@ -35,9 +38,9 @@ class Choices:
 
 def best(values: Floats, allowed: Mask) -> Ints:
     """The allowed option of highest value above zero for each row, NOTHING where there is none; (n,)."""
-    offered = np.where(allowed & (values > 0.0), values, -np.inf)
-    first = offered.argmax(axis=1)
-    return np.where(np.isfinite(offered[np.arange(len(first)), first]), first, NOTHING)
+    found = np.empty(len(values), dtype=np.int64)
+    _best(np.ascontiguousarray(values), np.ascontiguousarray(allowed), found)
+    return found
 
 
 def at_prices(values: Floats, allowed: Mask, prices: Floats) -> Ints:
@@ -63,38 +66,64 @@ def choose(
     draws
         (n, 2), uniform in [0, 1), independent of everything else: whether to explore, and what to draw.
     """
-    candidates = allowed.sum(axis=1) + 1  # nothing is one of them
-    picked = _nth(allowed, np.minimum((draws[:, 1] * candidates).astype(np.int64), candidates - 1))
-    explores = draws[:, 0] < exploration
-    action = np.full(len(drawn), NOTHING, dtype=np.int64)
-    for place, arm in enumerate(arms):
-        here = drawn == place
-        if arm.what == "random_eligible":
-            action[here] = picked[here]
-        elif arm.what != "universal_control":
-            action[here] = by[arm.what][here]
-        if arm.what == "champion":
-            action[here & explores] = picked[here & explores]
-    return Choices(action, _chance(arms, action, by, 1.0 / candidates, exploration))
+    what = np.array([WHATS.index(arm.what) for arm in arms], dtype=np.int64)
+    shares = np.array([arm.share for arm in arms])
+    nothing = np.full(len(drawn), NOTHING, dtype=np.int64)
+    wanted = np.stack([by.get(name, nothing) for name in WHATS])
+    action, chance = np.empty(len(drawn), dtype=np.int64), np.empty(len(drawn))
+    _choose(what, shares, drawn, wanted, allowed, exploration, draws, action, chance)
+    return Choices(action, chance)
 
 
-def _chance(
-    arms: Sequence[Arm], action: Ints, by: dict[What, Ints], uniform: Floats, exploration: float
-) -> Floats:
-    chance = np.zeros(len(action))
-    for arm in arms:
-        if arm.what == "universal_control":
-            chance += arm.share * (action == NOTHING)
-        elif arm.what == "random_eligible":
-            chance += arm.share * uniform
-        else:
-            explores = exploration if arm.what == "champion" else 0.0
-            chance += arm.share * ((1.0 - explores) * (action == by[arm.what]) + explores * uniform)
-    return chance
+_CONTROL, _RANDOM, _CHAMPION = (
+    WHATS.index(w) for w in ("universal_control", "random_eligible", "champion")
+)
 
 
-def _nth(allowed: Mask, place: Ints) -> Ints:
-    """The allowed option with the given place among them, counted from 1; NOTHING for 0."""
-    reached = allowed.cumsum(axis=1) == place[:, None]
-    found = (reached & allowed).argmax(axis=1)
-    return np.where(place > 0, found, NOTHING)
+@compiled(numba.void(TABLE, MASK, INTS))
+def _best(values: Array, allowed: Array, found: Array) -> None:
+    for row in range(len(values)):
+        found[row], most = NOTHING, 0.0
+        for option in range(values.shape[1]):
+            value = values[row, option]
+            if allowed[row, option] and value > most and value < np.inf:
+                found[row], most = option, value
+
+
+@compiled(numba.void(INTS, FLOATS, INTS, numba.int64[:, ::1], MASK, numba.float64, TABLE, INTS, FLOATS))
+def _choose(
+    what: Array,
+    shares: Array,
+    drawn: Array,
+    wanted: Array,
+    allowed: Array,
+    exploration: float,
+    draws: Array,
+    action: Array,
+    chance: Array,
+) -> None:
+    """The action of the drawn arm, and its chance over all arms; nothing is one of the candidates."""
+    for row in range(len(drawn)):
+        candidates = 1
+        for option in range(allowed.shape[1]):
+            candidates += allowed[row, option]
+        place: Any = min(np.int64(draws[row, 1] * candidates), candidates - 1)
+        picked = NOTHING
+        for option in range(allowed.shape[1]):
+            if allowed[row, option] and place > 0:
+                place -= 1
+                picked = option if place == 0 else picked
+        arm = what[drawn[row]]
+        explores = arm == _CHAMPION and draws[row, 0] < exploration
+        made = picked if explores or arm == _RANDOM else wanted[arm, row]
+        action[row], total, uniform = made, 0.0, 1.0 / candidates
+        for place in range(len(what)):
+            arm = what[place]
+            if arm == _CONTROL:
+                total += shares[place] * (made == NOTHING)
+            elif arm == _RANDOM:
+                total += shares[place] * uniform
+            else:
+                drawing = exploration if arm == _CHAMPION else 0.0
+                total += shares[place] * ((1.0 - drawing) * (made == wanted[arm, row]) + drawing * uniform)
+        chance[row] = total

@@ -158,7 +158,7 @@ def _part(sources: Sources, rows: pa.RecordBatch, numbers: pa.RecordBatch) -> Pa
     found = {str(name): scores[name].to_numpy(dtype=np.float64) for name in scores.select_dtypes("number")}
     profile = profile_of(frame, scores, sources.catalogue, sources.policy)
     columns = sources.withdrawn.from_columns(profile)
-    effects = effects_of(sources.scorer, columns, found)
+    effects = effects_of(sources.scorer, np.column_stack([found[name] for name in sources.scorer.names]))
     weighed = weigh(columns, effects, sources.catalogue, sources.policy)
     return Part(frame, columns[CUSTOMER_ID], columns, found, effects, weighed)
 

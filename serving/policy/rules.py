@@ -1,23 +1,38 @@
 """Row-wise rules: which options each customer may be offered now, and which rule removed the others."""
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
-from features.eligibility import barriers, eligible
-from features.selling.expressions import Facts, Mask
+from features.eligibility import eligible, holds, needs
+from features.native import INTS, MASK, Array, compiled
+from features.selling.expressions import Comparison, Expression, Facts, Mask, Term, every
 from features.selling.offers import Offer
-from features.selling.segments import tier_codes
+from features.selling.programs import Programs
+from features.selling.segments import in_tiers
 from features.vocabulary import Catalogue, Product
 from serving.policy.nouns import Policy
 
-__all__ = ["Codes", "Removed", "allowed", "columns_needed", "may_have", "rules_of"]
+__all__ = [
+    "Codes",
+    "Removed",
+    "Rules",
+    "allowed",
+    "columns_needed",
+    "compiled_rules",
+    "may_have",
+    "rules_of",
+]
 
 Codes = npt.NDArray[np.uint8]
+
+_KEPT = 8
+"""Pairs of catalogue and policy whose rules stay compiled."""
 
 _BY_OFFER = (
     # consent
@@ -105,43 +120,13 @@ def allowed(columns: Mapping[str, Any], catalogue: Catalogue, policy: Policy) ->
     InputError
         If a column that a rule needs is missing.
     """
-    facts, rules = Facts(columns), rules_of(policy)
-    shared = _Shared(facts, policy)
-    code = {name: np.uint8(place) for place, name in enumerate(rules)}
-    offers = {
-        name: _first(
-            facts.rows, ((code[rule], hit) for rule, hit in _by_offer(facts, offer, catalogue, shared))
-        )
-        for name, offer in catalogue.offers.items()
-    }
-    reached = {
-        name: _first(
-            facts.rows, ((code[rule], hit) for rule, hit in _by_channel(facts, name, catalogue, shared))
-        )
-        for name in catalogue.channels
-    }
-    by_offer, by_channel = (np.stack(list(found.values()), axis=1) for found in (offers, reached))
-    offer_of, channel_of = catalogue.stated.offer, catalogue.stated.channel
-    first = by_offer[:, offer_of]
-    return Removed(np.where(first == 0, by_channel[:, channel_of], first), rules)
+    rules = compiled_rules(catalogue, policy)
+    return rules.removed(rules.program.matrix(columns, Facts(columns).rows))
 
 
 def columns_needed(catalogue: Catalogue, policy: Policy) -> tuple[str, ...]:
     """Every column that the rules read, each once."""
-    reaches = (channel.reaches for channel in catalogue.channels.values())
-    expressions = (*reaches, *(e for offer in catalogue.offers.values() for e in offer.expressions))
-    tiered = any(offer.terms and offer.terms.tiers for offer in catalogue.offers.values())
-    products = [catalogue.products[offer.product] for offer in catalogue.offers.values()]
-    held = (f"holds_{name}" for p in products for name in (p.name, *p.requires))
-    contact = policy.contact
-    names = (
-        *("consent_profiling", "consent_marketing", "kind", "age_years", *held),
-        *(term.name for expression in expressions for term in expression.terms),
-        *(("value_expected",) if tiered else ()),
-        *(f"days_since_refusal_{product}" for product in contact.cool_downs),
-        *("complaints_open", f"refusals_{contact.cool_down_days}d", *(w.column for w in contact.windows)),
-    )
-    return tuple(dict.fromkeys(names))
+    return compiled_rules(catalogue, policy).program.columns
 
 
 def may_have(columns: Mapping[str, Any], product: Product) -> Mask:
@@ -149,77 +134,104 @@ def may_have(columns: Mapping[str, Any], product: Product) -> Mask:
     return eligible(columns, product)
 
 
-def _first(rows: int, rules: Iterator[tuple[np.uint8, Mask]]) -> Codes:
-    """The code of the first rule that hits each customer, 0 where none does."""
-    if rows == 1:  # as the general way answers, without the rules behind the first that hits
-        return np.array([next((code for code, hit in rules if hit[0]), 0)], dtype=np.uint8)
-    codes = np.zeros(rows, dtype=np.uint8)
-    for code, hit in reversed(list(rules)):
-        np.copyto(codes, code, where=hit)
-    return codes
+class _Rule(NamedTuple):
+    """A rule of one offer or channel: it removes whom its condition is true of, or is not true of."""
+
+    name: str
+    condition: Expression
+    removes: bool
 
 
-class _Shared:
-    """What several offers or channels ask of a customer, found once."""
+class Rules:
+    """The rules of a catalogue and a policy, compiled; `program` says which columns they read."""
 
-    def __init__(self, facts: Facts, policy: Policy) -> None:
-        contact = policy.contact
-        self.unprofiled = _without(facts, "consent_profiling")
-        self.unwilling = _without(facts, "consent_marketing")
-        self.complains = _over(facts, "complaints_open", contact.max_open_complaints)
-        self.refused = _over(facts, f"refusals_{contact.cool_down_days}d", 0)
-        # One more contact may not pass the limit.
-        self.cool_downs = contact.cool_downs
-        self.windows = [(w.channel, w.rule, _over(facts, w.column, w.most - 1)) for w in contact.windows]
+    def __init__(self, catalogue: Catalogue, policy: Policy) -> None:
+        self._names = rules_of(policy)
+        offers = [list(_by_offer(offer, catalogue, policy)) for offer in catalogue.offers.values()]
+        channels = [list(_by_channel(name, catalogue, policy)) for name in catalogue.channels]
+        rules = [rule for group in (*offers, *channels) for rule in group]
+        conditions = tuple(dict.fromkeys(rule.condition for rule in rules))
+        place = {condition: at for at, condition in enumerate(conditions)}
+        self.program = Programs(conditions)
+        self._rules = np.array(
+            [(self._names.index(r.name), place[r.condition], r.removes) for r in rules], dtype=np.int64
+        ).reshape(-1, 3)
+        self._ends = np.cumsum([0, *(len(group) for group in (*offers, *channels))], dtype=np.int64)
+        self._offer = catalogue.stated.offer.astype(np.int64)
+        self._channel = catalogue.stated.channel.astype(np.int64) + len(offers)
+
+    def removed(self, matrix: npt.NDArray[np.float64]) -> Removed:
+        """Whom they remove from which option; `matrix` is that of the program."""
+        codes = np.empty((len(matrix), len(self._offer)), dtype=np.uint8)
+        held = self.program.hold(matrix)
+        _first(held, self._rules, self._ends, self._offer, self._channel, codes)
+        return Removed(codes, self._names)
 
 
-def _by_offer(
-    facts: Facts, offer: Offer, catalogue: Catalogue, shared: _Shared
-) -> Iterator[tuple[str, Mask]]:
-    product = catalogue.products[offer.product]
+_compiled: OrderedDict[tuple[int, int], tuple[Catalogue, Policy, Rules]] = OrderedDict()
+
+
+def compiled_rules(catalogue: Catalogue, policy: Policy) -> Rules:
+    """The rules, compiled once for as long as the same two objects are asked for."""
+    key = id(catalogue), id(policy)
+    if key not in _compiled:
+        _compiled[key] = catalogue, policy, Rules(catalogue, policy)
+        while len(_compiled) > _KEPT:
+            _compiled.popitem(last=False)
+    return _compiled[key][2]
+
+
+@compiled(numba.void(MASK, numba.int64[:, ::1], INTS, INTS, INTS, numba.uint8[:, ::1]))
+def _first(held: Array, rules: Array, ends: Array, offer: Array, channel: Array, codes: Array) -> None:
+    """The first rule of each option's offer, or else channel, that removes each customer; 0 for none."""
+    groups = np.empty(len(ends) - 1, np.uint8)
+    for row in range(len(held)):
+        for group in range(len(groups)):
+            groups[group] = 0
+            for at in range(ends[group], ends[group + 1]):
+                if held[row, rules[at, 1]] == (rules[at, 2] == 1):
+                    groups[group] = rules[at, 0]
+                    break
+        for option in range(len(offer)):
+            by_offer = groups[offer[option]]
+            codes[row, option] = by_offer if by_offer != 0 else groups[channel[option]]
+
+
+def _by_offer(offer: Offer, catalogue: Catalogue, policy: Policy) -> Iterator[_Rule]:
+    product, profiled = catalogue.products[offer.product], _is("consent_profiling", "==", 1)
     if offer.kind == "general":
-        yield "profiled", ~shared.unprofiled
+        yield _Rule("profiled", profiled, removes=True)
     else:
-        yield "no_profiling_consent", shared.unprofiled
-    yield "no_marketing_consent", shared.unwilling
+        yield _Rule("no_profiling_consent", profiled, removes=False)
+    yield _Rule("no_marketing_consent", _is("consent_marketing", "==", 1), removes=False)
     if offer.kind == "retention":
-        yield "not_held", ~(facts.numbers(f"holds_{product.name}") > 0)
+        yield _Rule("not_held", every(holds(product.name, ">")), removes=False)
     else:
-        yield from barriers(facts, product)
+        for name, needed in needs(product):
+            yield _Rule(name, needed, removes=False)
     if offer.eligible.text:
-        yield "not_eligible", ~offer.eligible.holds(facts)
+        yield _Rule("not_eligible", offer.eligible, removes=False)
     if offer.applicable.text:
-        yield "not_applicable", ~offer.applicable.holds(facts)
+        yield _Rule("not_applicable", offer.applicable, removes=False)
     if offer.terms and offer.terms.tiers:
-        among = [place for place, tier in enumerate(catalogue.tiers) if tier.name in offer.terms.tiers]
-        yield "outside_tier", ~np.isin(tier_codes(facts.numbers("value_expected"), catalogue), among)
+        yield _Rule("outside_tier", in_tiers(offer.terms.tiers, catalogue), removes=False)
     if offer.suitable.text:
-        yield "unsuitable", ~offer.suitable.holds(facts)
-    if days := shared.cool_downs.get(product.name):
-        yield "product_refused_recently", _under(facts, f"days_since_refusal_{product.name}", days)
+        yield _Rule("unsuitable", offer.suitable, removes=False)
+    if days := policy.contact.cool_downs.get(product.name):
+        # What never happened is not known to be recent.
+        yield _Rule("product_refused_recently", _is(f"days_since_refusal_{product.name}", "<", days), True)
 
 
-def _by_channel(
-    facts: Facts, channel: str, catalogue: Catalogue, shared: _Shared
-) -> Iterator[tuple[str, Mask]]:
-    yield "unreachable", ~catalogue.channels[channel].reaches.holds(facts)
-    yield "open_complaint", shared.complains
-    yield "refused_recently", shared.refused
-    for by, rule, over in shared.windows:
-        if by in ("", channel):
-            yield rule, over
+def _by_channel(channel: str, catalogue: Catalogue, policy: Policy) -> Iterator[_Rule]:
+    contact = policy.contact
+    yield _Rule("unreachable", catalogue.channels[channel].reaches, removes=False)
+    yield _Rule("open_complaint", _is("complaints_open", ">", contact.max_open_complaints), removes=True)
+    yield _Rule("refused_recently", _is(f"refusals_{contact.cool_down_days}d", ">", 0), removes=True)
+    for window in contact.windows:
+        if window.channel in ("", channel):
+            # One more contact may not pass the limit.
+            yield _Rule(window.rule, _is(window.column, ">", window.most - 1), removes=True)
 
 
-def _over(facts: Facts, name: str, limit: int) -> Mask:
-    """Above the limit; a missing count is none."""
-    return np.asarray(facts.numbers(name) > limit, dtype=np.bool_)
-
-
-def _under(facts: Facts, name: str, limit: int) -> Mask:
-    """Fewer days ago than the limit; what never happened is not."""
-    return np.asarray(facts.numbers(name) < limit, dtype=np.bool_)
-
-
-def _without(facts: Facts, consent: str) -> Mask:
-    """Not granted, where unknown is not granted either."""
-    return np.asarray(facts.numbers(consent) != 1, dtype=np.bool_)
+def _is(name: str, comparison: str, limit: float) -> Expression:
+    return every(Comparison(Term(name), comparison, float(limit)))

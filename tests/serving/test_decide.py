@@ -23,10 +23,11 @@ OCCASION = Occasion("plan-1", "plan", {"churn": "churn/1"}, "2026-01-01.1", "pla
 def standing(scorer, frame):
     """Columns with scores, scores, effects, catalogue and policy of every customer."""
     columns = from_frame(frame)
-    scores = scorer.score(columns).values
+    scored = scorer.score(columns)
+    scores = scored.values
     columns |= {name: scores[name].tolist() for name in ("churn", "value_expected")}
     policy = replace(shipped_policy(scorer.catalogue), exploration=0.3)
-    return columns, scores, effects_of(scorer, columns, scores), scorer.catalogue, policy
+    return columns, scores, effects_of(scorer, scored.table), scorer.catalogue, policy
 
 
 def _prices(catalogue):
@@ -65,9 +66,10 @@ def test_one_customer_is_decided_for_as_among_all_to_the_bit(standing, scorer, f
     @settings(deadline=None, max_examples=25)
     def alone(rows):
         some = take(from_frame(frame), rows)
-        scores = scorer.score(some).values
+        scored = scorer.score(some)
+        scores = scored.values
         some |= {name: scores[name].tolist() for name in ("churn", "value_expected")}
-        found = _decided((some, scores, effects_of(scorer, some, scores), catalogue, policy), prices)
+        found = _decided((some, scores, effects_of(scorer, scored.table), catalogue, policy), prices)
         wanted = everybody.of_rows(np.array(rows))
         for name in ("arm", "planned", "option", "action"):
             assert getattr(found, name).tolist() == getattr(wanted, name).tolist()

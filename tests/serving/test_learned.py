@@ -93,20 +93,20 @@ def test_learned_scores_of_one_row_are_the_batchs_to_the_bit(whole, frame):
         batch.values
     )
     assert "contacted_insurance.app" not in batch.values, "no contact was about it"
-    effects = effects_of(whole, columns, batch.values)
+    effects = effects_of(whole, batch.table)
     for row in range(0, len(frame), 37):
         alone = whole.score(take(columns, [row]))
         for name, found in batch.values.items():
             assert alone.values[name].tobytes() == found[row : row + 1].tobytes(), name
-        own = effects_of(whole, take(columns, [row]), alone.values)
+        own = effects_of(whole, alone.table)
         for name in ("alone", "contacted", "accepts", "stake", "fatigue"):
             assert getattr(own, name)[0].tobytes() == getattr(effects, name)[row].tobytes(), name
 
 
 def test_what_is_learned_takes_the_place_of_priors_and_says_so(whole, frame):
     columns = from_frame(frame)
-    found = whole.score(columns).values
-    effects = effects_of(whole, columns, found)
+    scores = whole.score(columns)
+    found, effects = scores.values, effects_of(whole, scores.table)
     priors = prior_effects(found, whole.catalogue, len(frame))
     for place, option in enumerate(whole.catalogue.options):
         known = option.kind == "retention" or (
@@ -126,8 +126,8 @@ def test_what_is_learned_takes_the_place_of_priors_and_says_so(whole, frame):
 
 def test_a_contact_costs_most_with_whom_later_contacts_would_gain_most(whole, frame):
     columns = from_frame(frame)
-    found = whole.score(columns).values
-    effects = effects_of(whole, columns, found)
+    scores = whole.score(columns)
+    found, effects = scores.values, effects_of(whole, scores.table)
     options = whole.catalogue.options
     products = [place for place, option in enumerate(options) if option.kind == "cross_sell"]
     unknown = np.full(len(frame), np.nan)
@@ -144,7 +144,7 @@ def test_a_contact_costs_most_with_whom_later_contacts_would_gain_most(whole, fr
 
 def test_fatigue_is_taken_from_every_value(whole, frame):
     columns = from_frame(frame)
-    effects = effects_of(whole, columns, whole.score(columns).values)
+    effects = effects_of(whole, whole.score(columns).table)
     policy = shipped_policy(whole.catalogue)
     fresh = values(replace(effects, fatigue=np.zeros_like(effects.fatigue)), whole.catalogue, policy)
     lever = values(effects, whole.catalogue, policy) - fresh
@@ -164,7 +164,7 @@ def test_no_optional_model_touches_a_row_without_consent(whole, frame):
 def test_a_home_without_them_is_served_by_priors(home, frame):
     scorer = load_scorer(home)
     columns = from_frame(frame.head(5))
-    effects = effects_of(scorer, columns, scorer.score(columns).values)
+    effects = effects_of(scorer, scorer.score(columns).table)
     assert set(effects.basis) == {"prior"}
     assert not effects.fatigue.any()
 

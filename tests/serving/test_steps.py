@@ -5,8 +5,8 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 
-from features.eligibility import Eligible, eligible
-from features.selling.expressions import Facts
+from features.eligibility import eligibility, eligible
+from features.selling.programs import Programs
 from serving.api.problems import Problem
 from serving.api.retries import Retries
 from serving.columns import from_frame
@@ -64,7 +64,8 @@ def test_a_question_that_was_given_up_is_decided_anew_by_who_waits():
 def test_several_products_at_once_are_barred_as_each_alone(scorer, frame):
     products = tuple(scorer.catalogue.products.values())
     columns = from_frame(frame)
-    found = Eligible(products).among(Facts(columns))
+    program = Programs([eligibility(product) for product in products])
+    found = program.hold(program.matrix(columns, len(frame)))
     wanted = np.stack([eligible(columns, product) for product in products], axis=1)
     assert found.tolist() == wanted.tolist()
     assert 0 < found.sum() < found.size

@@ -3,22 +3,17 @@
 After `Tree::Predict` and `GBDT::PredictRaw` of LightGBM (src/boosting, include/LightGBM/tree.h).
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
 import numpy as np
 
+from features.native import CUBE, FLOATS, INTS, TABLE, Array, compiled
 from training.forest.parse import CATEGORY, NAN_LEFT, NODE, ZERO_LEFT
 
-__all__ = ["FLOATS", "INTS", "MOST", "NODES", "TABLE", "add_up", "add_up_varied", "compiled", "read"]
-
-Array = np.ndarray[Any, Any]
-Function = TypeVar("Function", bound=Callable[..., Any])
+__all__ = ["MOST", "NODES", "add_up", "add_up_varied", "read"]
 
 NODES = numba.from_dtype(NODE)[::1]
-FLOATS, INTS, TABLE = numba.float64[::1], numba.int64[::1], numba.float64[:, ::1]
-_CUBE = numba.float64[:, :, ::1]
 
 _ZERO = float(np.float32(1e-35))
 """LightGBM takes what is nearer to zero for zero (kZeroThreshold)."""
@@ -26,11 +21,6 @@ MOST = 2147483648.0
 """Words are 32-bit integers."""
 _BLOCK = 64
 """Rows that go through one tree before the next one is read."""
-
-
-def compiled(*signature: Any) -> Callable[[Function], Function]:
-    """Compile at import, kept on disk for the next process; it runs beside other threads."""
-    return lambda function: numba.njit(*signature, cache=True, nogil=True)(function)
 
 
 @compiled(numba.void(FLOATS, FLOATS))
@@ -91,7 +81,7 @@ def add_up(
                     sums[begin + i, k] += leaves[leaf]
 
 
-@compiled(numba.void(NODES, FLOATS, INTS, INTS, INTS, INTS, TABLE, _CUBE, _CUBE, INTS, INTS))
+@compiled(numba.void(NODES, FLOATS, INTS, INTS, INTS, INTS, TABLE, CUBE, CUBE, INTS, INTS))
 def add_up_varied(
     nodes: Array,
     leaves: Array,

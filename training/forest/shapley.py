@@ -10,18 +10,17 @@ points as a way has features. Trees are walked once, up and down, as in Linear T
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from training.forest.kernel import FLOATS, INTS, MOST, NODES, TABLE, compiled, read
+from features.native import FLOATS, INTS, TABLE, Array, compiled
+from training.forest.kernel import MOST, NODES, read
 from training.forest.parse import CATEGORY, NAN_LEFT, ZERO_LEFT, Trees
 
 __all__ = ["Ways", "contribute", "ways_of"]
 
-Array = np.ndarray[Any, Any]
 _Floats = NDArray[np.float64]
 
 _MISSED_BEFORE, _MISSED, _MET = 0, 1, 2

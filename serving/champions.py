@@ -8,13 +8,10 @@ from features.families import all_families
 from features.home import Home
 from serving.learned import OPTIONAL
 from serving.scoring import MODELS, Scorer
-from training.uplift.responses import CHANNEL, PREFERRED, PRODUCT
+from training.uplift.answers import OF_THE_OPTION
 from training.versions.champions import Champions
 
 __all__ = ["load_scorer", "refuse_misfits", "refuse_removal"]
-
-_OF_THE_OPTION = frozenset((CHANNEL, PREFERRED, PRODUCT))
-"""Features of the option that is weighed, not of the customer."""
 
 
 def load_scorer(home: Home, *, rehearsed: bool = False) -> Scorer:
@@ -77,6 +74,6 @@ def refuse_removal(home: Home) -> None:
 def _misfits(scorer: Scorer, fields: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
     """Models with those of their features that `fields` does not have so."""
     for name, model in scorer.loaded.items():
-        asked = (f for f in model.features if f.name not in _OF_THE_OPTION)
+        asked = (f for f in model.features if f.name not in OF_THE_OPTION)
         if wrong := [f.name for f in asked if fields.get(f.name) != f.dtype]:
             yield name, wrong

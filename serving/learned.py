@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numba
 import numpy as np
@@ -10,18 +11,17 @@ from numpy.typing import NDArray
 from features.native import FLOATS, INTS, TABLE, Array, compiled
 from features.selling.offers import Option
 from features.vocabulary import Catalogue
-from serving.columns import Columns
 from serving.deciding.worth import Basis, Effects, stated_effects
 from training.artifact import Model
-from training.uplift.answers import UpliftModel
+from training.uplift.answers import Options, UpliftModel
 
 __all__ = [
     "OPTIONAL",
     "Known",
+    "LearnedScores",
     "learned_effects",
     "learned_names",
     "learned_options",
-    "learned_scores",
     "uplift_models",
 ]
 
@@ -68,32 +68,39 @@ def learned_names(
     return names
 
 
-def learned_scores(
-    uplift: Mapping[str, UpliftModel],
-    columns: Columns,
-    known: Mapping[str, Sequence[Option]],
-    places: Mapping[str, int],
-    table: Floats,
-) -> None:
-    """Write what contacts change into the table of scores (n, names).
-
-    The trees take all options of a customer in one call.
+class LearnedScores:
+    """Writes what contacts change, by one model, into the table of scores.
 
     Parameters
     ----------
-    uplift, known
-        From `uplift_models` and `learned_options`.
-    places
-        Column of each score.
+    options
+        Those whose change it knows, at least one.
+    features, width
+        Where its features stand in a coded row, and how long that is.
+    columns
+        Column of each score in the table.
     """
-    for name, options in known.items():
-        if not options:
-            continue
-        told = uplift[name].options(columns, [(o.product, o.channel) for o in options])
+
+    def __init__(
+        self,
+        model: UpliftModel,
+        options: Sequence[Option],
+        features: NDArray[np.intp],
+        width: int,
+        columns: Mapping[str, int],
+    ) -> None:
+        self._options = Options(model, [(o.product, o.channel) for o in options], features, width)
         # Who is left alone is left so by every channel: the first option of an offer answers for all.
         first = {o.offer: place for place, o in reversed(list(enumerate(options)))}
-        table[:, [places[f"alone_{offer}"] for offer in first]] = told.alone[:, list(first.values())]
-        table[:, [places[f"contacted_{o.name}"] for o in options]] = told.contacted
+        self._first = list(first.values())
+        self._alone = [columns[f"alone_{offer}"] for offer in first]
+        self._contacted = [columns[f"contacted_{option.name}"] for option in options]
+
+    def write(self, coded: Floats, liked: Sequence[Any], table: Floats) -> None:
+        """Fill the columns of some coded rows, whose customers prefer the channels `liked`."""
+        alone, contacted = self._options.answer(coded, liked)
+        table[:, self._alone] = alone[:, self._first]
+        table[:, self._contacted] = contacted
 
 
 @dataclass(frozen=True)

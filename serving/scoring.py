@@ -13,14 +13,14 @@ from features.selling.programs import Programs
 from features.vocabulary import Catalogue
 from serving.columns import Columns, Floats, length, numbers, take
 from serving.explain import Audience, Reason, explain
-from serving.learned import Known, learned_names, learned_options, learned_scores, uplift_models
+from serving.learned import Known, LearnedScores, learned_names, learned_options, uplift_models
 from serving.policy import Mask
 from serving.table import Composition, check
 from training.artifact import Model
 from training.contract import Feature, unseen, watched
 from training.ensemble import Ensemble
 from training.survival import survival
-from training.uplift.answers import UpliftModel
+from training.uplift.answers import OF_THE_OPTION, UpliftModel
 from training.versions.champions import ModelVersion
 from training.worth.horizons import Horizon, horizons_of
 
@@ -159,8 +159,9 @@ class Scorer:
 
     @cached_property
     def _ensemble(self) -> Ensemble:
-        """All models of the customer alone; those of contacts answer for each option."""
-        return Ensemble({name: m for name, m in self.loaded.items() if name in (*MODELS, "margin")})
+        """All models of the customer alone, with rows for those of contacts, which answer by option."""
+        alone = {name: m for name, m in self.loaded.items() if name in (*MODELS, "margin")}
+        return Ensemble(alone, {name: m.model for name, m in self._uplift.items()}, OF_THE_OPTION)
 
     @cached_property
     def _projected(self) -> tuple[Horizon, ...]:
@@ -173,6 +174,16 @@ class Scorer:
     @cached_property
     def _options(self) -> Mapping[str, tuple[Option, ...]]:
         return learned_options(self._uplift, self.catalogue)
+
+    @cached_property
+    def _changes(self) -> list[LearnedScores]:
+        return [
+            LearnedScores(
+                model, self._options[name], self._ensemble.places(name), self._ensemble.width, self.places
+            )
+            for name, model in self._uplift.items()
+            if self._options[name]
+        ]
 
     @cached_property
     def _eligible(self) -> Programs:
@@ -223,6 +234,7 @@ class Scorer:
         features, places = self._watched
         news = unseen(features, columns, coded[:, places])
         table = self._composition.table(self._ensemble.predict(coded))
-        learned_scores(self._uplift, columns, self._options, self.places, table)
+        for change in self._changes:
+            change.write(coded, columns["preferred_channel"], table)
         may = self._eligible.hold(self._eligible.matrix(columns, len(table)))
         return table, check(table, may, self._first, *self._bounds), news

@@ -6,22 +6,24 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features.errors import CorruptError
 from training.artifact import Matrix, Model
+from training.forest import together
+from training.uplift.kernel import Change
 from training.uplift.learners import Learned
 from training.uplift.linear import Linear
 from training.uplift.responses import CHANNEL, PREFERRED, PRODUCT
-from training.uplift.scores import even_uplift
 
-__all__ = ["OTHER_HEAD", "Uplift", "UpliftModel", "on_line"]
+__all__ = ["OF_THE_OPTION", "OTHER_HEAD", "Options", "Uplift", "UpliftModel", "on_line"]
 
 OTHER_HEAD = {"linear": "", "two_models": "contacted", "shifted": "change", "doubly_robust": "uplift"}
 """Learner -> its second head: a probability, or a difference of log-odds or of probabilities; `linear` has
 none, its few numbers are told in `about`."""
 
-_ROWS = 20_000
-"""Rows of options that are held in memory at once."""
+OF_THE_OPTION = frozenset((PRODUCT, CHANNEL, PREFERRED))
+"""Features of what is offered, not of the customer."""
 
 
 @dataclass(frozen=True)
@@ -61,64 +63,29 @@ class UpliftModel:
 
     def predict(self, matrix: Matrix) -> Uplift:
         """Answers from a matrix in contract order (`Model.matrix`), each of shape (n,)."""
-        return self._answered(self._learned, self.model.forest.raw(matrix), matrix)
+        raw, nothing = self.model.forest.raw(matrix)[:, None, :], np.empty((len(matrix), 1, 0))
+        alone, contacted = self.change.answers(raw, matrix, np.empty(0, np.int64), nothing)
+        return Uplift(alone[:, 0], contacted[:, 0], (contacted - alone)[:, 0])
 
     def options(self, columns: Mapping[str, Sequence[Any]], offers: Sequence[tuple[str, str]]) -> Uplift:
         """Answers for every offer, a product by a channel, to n customers; each of shape (n, offers).
 
-        One call of the trees takes all offers of many customers. A channel by which nobody was
-        contacted is answered as one that is not known.
+        A channel by which nobody was contacted is answered as one that is not known.
         """
-        if not offers:
-            empty = np.empty((len(next(iter(columns.values()), ())), 0))
-            return Uplift(empty, empty, empty)
-        n, m = len(next(iter(columns.values()))), len(offers)
-        unknown = dict.fromkeys((PRODUCT, CHANNEL, PREFERRED), [None] * n)
-        base = self.model.matrix({**columns, **unknown})
-        offered = self._offered(columns.get("preferred_channel", [None] * n), offers)
-        values = np.empty((n, m, len(offered)))
-        for nth, varying in enumerate(offered.values()):
-            values[:, :, nth] = varying
-        block, parts = max(1, _ROWS // m), []
-        for begin in range(0, n, block):
-            some = slice(begin, begin + block)
-            parts.append(self._varied(base[some], list(offered), values[some]))
-        alone, contacted, uplift = (
-            np.concatenate([getattr(p, name) for p in parts]).reshape(n, m)
-            for name in ("alone", "contacted", "uplift")
-        )
-        return Uplift(alone, contacted, uplift)
+        n = len(next(iter(columns.values())))
+        unknown = dict.fromkeys(OF_THE_OPTION, [None] * n)
+        rows = self.model.matrix({**columns, **unknown})
+        places = np.arange(len(self.model.features))
+        liked = columns.get("preferred_channel", [None] * n)
+        alone, contacted = Options(self, offers, places, len(places)).answer(rows, liked)
+        return Uplift(alone, contacted, contacted - alone)
 
-    def _varied(self, base: Matrix, places: Sequence[int], values: Matrix) -> Uplift:
-        """Answers, (n x m,), for n rows, each with m values of the features at some places, (n, m, p)."""
-        learned, rows = self._learned, base
-        raw = self.model.forest.varied(base, places, values)
-        if isinstance(learned.other, Linear):  # the trees copy nothing, its few terms are read from rows
-            rows = np.repeat(base, values.shape[1], axis=0)
-            rows[:, places] = values.reshape(len(rows), len(places))
-        return self._answered(learned, raw.reshape(-1, raw.shape[2]), rows)
-
-    def _answered(self, learned: Learned, raw: Matrix, rows: Matrix) -> Uplift:
-        """Answers from raw scores of the model's forest, (n, outputs); `linear` reads the rows too."""
-        head, files, line = self.model.head("alone"), self.model.files, self.about["line"]
+    @cached_property
+    def change(self) -> Change:
+        """How raw scores become answers."""
+        head, files, learned = self.model.head("alone"), self.model.files, self._learned
         other = self.model.head(OTHER_HEAD[learned.learner] or "alone")
-        left = raw[:, files[head.file]]
-        uplift = learned.uplift(left, raw[:, files[other.file]], rows)
-        alone = head.calibrated(left)
-        return _answer(alone, on_line(uplift, even_uplift(alone, line["shift"]), line))
-
-    def _offered(self, liked: Sequence[Any], offers: Sequence[tuple[str, str]]) -> dict[int, Matrix]:
-        """Place of each feature of the offer -> its values, (n, offers)."""
-        products, channels = zip(*offers, strict=True)
-        shape = (len(liked), len(offers))
-        found = {}
-        for place, feature in enumerate(self.model.features):
-            if feature.name == PREFERRED:
-                found[place] = np.array([[float(c == like) for c in channels] for like in liked])
-            elif feature.name in (PRODUCT, CHANNEL):
-                words = products if feature.name == PRODUCT else channels
-                found[place] = np.broadcast_to(feature.codes(words), shape)
-        return found
+        return Change.of(learned, (files[head.file], files[other.file]), head.line, self.about["line"])
 
     @cached_property
     def _learned(self) -> Learned:
@@ -131,12 +98,50 @@ class UpliftModel:
         return Learned(learner, alone.booster, other.booster, start)
 
 
+class Options:
+    """What a model answers for some offers, a product by a channel, to customers of coded rows.
+
+    The trees take all offers of a customer in one call.
+
+    Parameters
+    ----------
+    places, width
+        Where the model's features stand in a row, in contract order, and how long a row is. What a row
+        holds of the offer's own features does not matter.
+    """
+
+    def __init__(
+        self, model: UpliftModel, offers: Sequence[tuple[str, str]], places: NDArray[np.intp], width: int
+    ) -> None:
+        self._forest = together([(model.model.forest, places.tolist())], width)
+        self._change = model.change.moved(places.tolist())
+        features = [(at, f) for at, f in enumerate(model.model.features) if f.name in OF_THE_OPTION]
+        self._places = np.array([places[at] for at, _ in features], dtype=np.int64)
+        channels = [channel for _, channel in offers]
+        words = {PRODUCT: [product for product, _ in offers], CHANNEL: channels}
+        self._values = np.zeros((len(offers), len(features)))
+        for nth, (_, feature) in enumerate(features):
+            if feature.name != PREFERRED:
+                self._values[:, nth] = feature.codes(words[feature.name])
+        self._preferred = next((n for n, (_, f) in enumerate(features) if f.name == PREFERRED), None)
+        self._liked = {c: np.array([float(c == one) for one in channels]) for c in channels}
+
+    def answer(self, rows: Matrix, liked: Sequence[Any]) -> tuple[Matrix, Matrix]:
+        """P(outcome | alone) and P(outcome | contacted), (n, offers) each.
+
+        Parameters
+        ----------
+        liked
+            The channel that each customer prefers, None where it is not known.
+        """
+        values = np.repeat(self._values[None], len(rows), axis=0)
+        if self._preferred is not None:
+            for row, channel in enumerate(liked):
+                values[row, :, self._preferred] = self._liked.get(channel, 0.0)
+        raw = self._forest.varied(rows, self._places.tolist(), values)
+        return self._change.answers(raw, rows, self._places, values)
+
+
 def on_line(uplift: Matrix, even: Matrix, line: Mapping[str, float]) -> Matrix:
     """Raw uplift to the calibrated one (`training.uplift.scores.Line`)."""
     return even + line["slope"] * (uplift - even - line["centre"])
-
-
-def _answer(alone: Matrix, uplift: Matrix) -> Uplift:
-    """Held to probabilities: a contact changes no more than there is to change."""
-    contacted = np.clip(alone + uplift, 0.0, 1.0)
-    return Uplift(alone, contacted, contacted - alone)

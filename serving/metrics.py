@@ -7,6 +7,7 @@ from collections import Counter as Tally
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -80,6 +81,9 @@ class Metrics:
             "tenure_swaps_refused_total", "Champions that were refused", registry=registry
         )
         self._gauges(registry)
+        # What was labelled once is kept: to find it anew costs more than to count. Labels are few.
+        self._counted = cache(self._count)
+        self._item = cache(self._items.labels)
         self._known = (0, 0)
         self._models: set[str] = set()
 
@@ -96,8 +100,12 @@ class Metrics:
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count one answer; `route` is one of the table, or "other"."""
-        self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        count, times = self._counted(route, status)
+        count.inc()
+        times.observe(seconds)
+
+    def _count(self, route: str, status: int) -> tuple[Counter, Histogram]:
+        return self._requests.labels(route, str(status)), self._seconds.labels(route)
 
     def told(self, route: str, items: Iterable[Item]) -> None:
         """Count the items of one answer, and their reasons by what stands before the colon."""
@@ -107,7 +115,7 @@ class Metrics:
             for reason in item.reasons:
                 kinds[reason.partition(":")[0]] += 1
         for status, number in statuses.items():
-            self._items.labels(route, status).inc(number)
+            self._item(route, status).inc(number)
         for kind, number in kinds.items():
             self._reasons.labels(kind).inc(number)
 

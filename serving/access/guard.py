@@ -1,6 +1,7 @@
 """The guard before the app: who asks, whether the table lets them, and how often. Default deny."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Protocol
 
@@ -60,7 +61,7 @@ class Local:
         """
         hosts = [value.lower() for name, value in scope["headers"] if name == b"host"]
         names = {h if h in _LOCAL_NAMES else h.rpartition(b":")[0] for h in hosts}
-        if not _is_loopback(scope.get("client")) or not names <= _LOCAL_NAMES:
+        if not _is_loopback((scope.get("client") or ("",))[0]) or not names <= _LOCAL_NAMES:
             raise Problem(403, "without keys only this machine is answered; make keys, see /docs")
         return Principal("local", "admin")
 
@@ -120,8 +121,9 @@ def _closed(error: TenureError) -> Problem:
     return Problem(503, from_error(error).detail)
 
 
-def _is_loopback(client: tuple[str, int] | None) -> bool:
+@lru_cache(maxsize=64)
+def _is_loopback(host: str) -> bool:
     try:
-        return client is not None and ip_address(client[0]).is_loopback
-    except ValueError:  # a name, where no socket is: nobody knows from where
+        return ip_address(host).is_loopback
+    except ValueError:  # a name, or where no socket is: nobody knows from where
         return False

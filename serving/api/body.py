@@ -47,7 +47,7 @@ def parse_strictly(body: bytes) -> Any:
         400 if it is not JSON; 422 for a repeated key or a number that JSON does not have.
     """
     try:
-        return json.loads(body.decode(), object_pairs_hook=_no_repeats, parse_constant=_no_constant)
+        return _JSON.decode(body.decode())
     except (ValueError, RecursionError):
         raise Problem(400, "the body is not JSON in UTF-8") from None
 
@@ -92,3 +92,6 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(_: str) -> None:
     raise Problem(422, "NaN and Infinity are not numbers of JSON")
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_no_repeats, parse_constant=_no_constant)

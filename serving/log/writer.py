@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
-from queue import Empty, Full, Queue
+from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from time import perf_counter
 from typing import Any
@@ -55,7 +55,7 @@ class Writer:
         watch: Callable[[float, bool], None] = lambda *_: None,
     ) -> None:
         self._session, self._watch = log_session(where), watch
-        self._queue: Queue[_Waiting | None] = Queue(most_waiting)
+        self._queue, self._most = SimpleQueue[_Waiting | None](), most_waiting
         self._closing, self._open = Lock(), True
         self._thread = Thread(target=self._run, name="tenure-log", daemon=True)
         self._thread.start()
@@ -98,12 +98,9 @@ class Writer:
         with self._closing:
             if not self._open:
                 raise NotReadyError("the decision log is closed; cure: try again")
-            try:
-                self._queue.put_nowait(one)
-            except Full:
-                raise NotReadyError(
-                    f"{self._queue.maxsize:,} writes wait for the decision log; cure: try again"
-                ) from None
+            if self._queue.qsize() >= self._most:
+                raise NotReadyError(f"{self._most:,} writes wait for the decision log; cure: try again")
+            self._queue.put(one)
         return one.done
 
     def _run(self) -> None:

@@ -116,6 +116,11 @@ class Home:
         return self.path / "events.db"
 
     @property
+    def retries_db(self) -> Path:
+        """The latest answers of the service, for who asks again."""
+        return self.path / "retries.db"
+
+    @property
     def truth(self) -> Path:
         """What only the simulator may know; read by it, by tests and by benchmarks."""
         return self.path / "truth"

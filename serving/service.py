@@ -21,6 +21,7 @@ from serving.api.app import create_app
 from serving.api.desk import Desk
 from serving.api.intake import Intake
 from serving.cli.clock import now
+from serving.connections import Connections
 from serving.deciding.adviser import Adviser, adviser_of
 from serving.lines import log_lines
 from serving.live import load_live
@@ -77,6 +78,7 @@ _READY = Readiness(
     )
 )
 _APP = create_app(_DESK, now, _access, _INTAKE, _METRICS, _READY)
+_CONNECTIONS = Connections()
 
 _PROBES = ("/livez", "/healthz", "/readyz")
 """What BentoML answers itself. All else, its own metrics and schema too, is for the guard to refuse."""
@@ -100,6 +102,10 @@ class _Hosted(Service[Any]):
         hosted = super().to_asgi(is_main)
 
         async def front(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "lifespan":
+                _CONNECTIONS.begin()
+            elif _CONNECTIONS.leaving:
+                send = _CONNECTIONS.last(send)
             ours = scope["type"] == "http" and scope["path"] not in _PROBES
             await (_APP if ours else hosted)(scope, receive, send)
 

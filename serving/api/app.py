@@ -99,7 +99,7 @@ def _add_scoring(app: FastAPI, desk: Desk) -> None:
 
 
 def _add_deciding(app: FastAPI, desk: Desk) -> None:
-    retries = Retries()
+    retries = Retries("/v1/offers")
 
     @app.post("/v1/offers", response_model=OffersAnswer, responses=_ERRORS | {409: _PROBLEM})
     async def offers(
@@ -115,6 +115,7 @@ def _add_deciding(app: FastAPI, desk: Desk) -> None:
         request_id, by = request.state.request_id, asker(request)
         text = await desk.answer(
             lambda adviser: retries.once(
+                adviser.home,
                 idempotency_key,
                 asked.model_dump_json,
                 lambda: offers_text(adviser, request_id, asked, teller(request), idempotency_key, by),

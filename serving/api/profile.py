@@ -32,7 +32,7 @@ _Told = tuple[Record, Relation | None]
 
 def add_profile(app: FastAPI, desk: Desk, errors: Mapping[int | str, dict[str, Any]]) -> None:
     """Add the route; `errors` describes how it refuses."""
-    retries = Retries()
+    retries = Retries("/v1/profile")
 
     @app.post("/v1/profile", response_model=ProfileAnswer, responses=dict(errors))
     async def profile(
@@ -49,6 +49,7 @@ def add_profile(app: FastAPI, desk: Desk, errors: Mapping[int | str, dict[str, A
         request_id, by = request.state.request_id, asker(request)
         text = await desk.answer(
             lambda adviser: retries.once(
+                adviser.home,
                 idempotency_key,
                 asked.model_dump_json,
                 lambda: profile_text(adviser, request_id, asked, teller(request), idempotency_key, by),

@@ -1,13 +1,14 @@
 """Answers to questions that may be sent again under the same key."""
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Annotated, TypeVar
 
 from fastapi import Header
 
+from features.home import Home
+from serving.api.kept import Kept
 from serving.api.problems import Problem
 from serving.steps import Steps
 
@@ -20,23 +21,21 @@ IdempotencyKey = Annotated[str | None, Header(pattern=KEY_PATTERN)]
 
 _T = TypeVar("_T")
 
-_MAX_CHARACTERS = 50_000_000
-
 
 class Retries:
-    """Keeps the latest answers by key, up to a bounded size.
+    """Keeps the latest answers of one route by key, for all workers of a bank and over their restarts.
 
-    What was dropped, or forgotten by a restart, is decided again under the same decision ids: the log
-    takes it where it says the same, and refuses it where it does not.
+    What was forgotten is decided again under the same decision ids: the log takes it where it says the
+    same, and refuses it where it does not.
     """
 
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[str, str]] = OrderedDict()
-        self._size = 0
+    def __init__(self, route: str) -> None:
+        self._route = route
+        self._kept: dict[Home, Kept] = {}
         self._making: dict[str, tuple[str, Future[None]]] = {}
 
     def once(
-        self, key: str | None, question: Callable[[], str], make: Callable[[], Steps[str]]
+        self, home: Home, key: str | None, question: Callable[[], str], make: Callable[[], Steps[str]]
     ) -> Steps[str]:
         """The answer that was given before under this key, or a new one; who asks meanwhile waits for it.
 
@@ -52,26 +51,20 @@ class Retries:
         """
         if key is None:
             return (yield from make())
-        asked = _digest(question())
-        while key in self._making:
-            yield self._same(self._making[key], asked)
-        if key in self._kept:
-            return self._same(self._kept[key], asked)
+        asked, name = _digest(question()), _digest(f"{self._route} {key}")
+        while name in self._making:
+            yield self._same(self._making[name], asked)
+        kept = self._kept.setdefault(home, Kept(home.retries_db))
+        if found := kept.find(name):
+            return self._same(found, asked)
         done: Future[None] = Future()
-        self._making[key] = asked, done
+        self._making[name] = asked, done
         try:
             answer = yield from make()
         finally:
-            del self._making[key]
+            del self._making[name]
             done.set_result(None)
-        self._keep(key, asked, answer)
-        return answer
-
-    def _keep(self, key: str, asked: str, answer: str) -> None:
-        self._kept[key] = asked, answer
-        self._size += len(answer)
-        while self._size > _MAX_CHARACTERS:
-            self._size -= len(self._kept.popitem(last=False)[1][1])
+        return self._same(kept.keep(name, asked, answer), asked)
 
     @staticmethod
     def _same(known: tuple[str, _T], asked: str) -> _T:

@@ -122,7 +122,12 @@ def models(frame: pd.DataFrame) -> dict[str, Model]:
 @pytest.fixture
 def home(tmp_path: Path, frame: pd.DataFrame, models: dict[str, Model]) -> Home:
     """A home with history's catalogue, one generation of features and three champions."""
-    home = Home(tmp_path / "bank")
+    return make_home(tmp_path / "bank", frame, models)
+
+
+def make_home(path: Path, frame: pd.DataFrame, models: dict[str, Model]) -> Home:
+    """What `home` is, for fixtures that several tests share."""
+    home = Home(path)
     home.catalogue.parent.mkdir(parents=True)
     home.catalogue.write_bytes(shipped_catalogue())
     generation = Generation("2026-01-01.1", AS_OF, (AS_OF,), ("",))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from serving.api.app import create_app
 from serving.api.desk import Desk
 from serving.deciding.adviser import adviser_of
 from serving.live import load_live
+from serving.log.decisions import read_decisions
 from serving.log.writer import Writer
+from serving.readiness import Readiness, check_room
 from tests.serving.conftest import AS_OF
 from tests.serving.online_bank import put_online
 
@@ -75,6 +78,78 @@ def test_on_a_full_disk_nothing_is_decided_unlogged_reading_goes_on_and_room_is_
     assert ask("/v1/offers", "full19").status_code == 200
     assert ask("/v1/offers", "before").status_code == 200
     writer.close()
+
+
+class _Disk:
+    """An ext4 in a file, mounted below a folder, that can fail as a worn disk does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.image, self.path = folder / "image", folder / "worn"
+        self.path.mkdir()
+        with self.image.open("wb") as file:
+            file.truncate(64_000_000)
+        made = subprocess.run(["mkfs.ext4", "-q", str(self.image)], capture_output=True)
+        if made.returncode or not self.mount():
+            pytest.skip("no right to mount a disk of its own")
+
+    def mount(self) -> bool:
+        command = ["mount", "-o", "loop,errors=remount-ro", str(self.image), str(self.path)]
+        return subprocess.run(command, capture_output=True).returncode == 0
+
+    def unmount(self) -> None:
+        subprocess.run(["umount", "--lazy", str(self.path)], capture_output=True)
+
+    def replace(self) -> bool:
+        """Another disk with what this one holds, in its place."""
+        self.image = shutil.copy(self.image, self.image.with_name("another"))
+        subprocess.run(["e2fsck", "-fy", str(self.image)], capture_output=True)
+        return self.mount()
+
+    def fail(self) -> None:
+        """Make the kernel find an error, and with that give up writing."""
+        [device] = [line.split()[0] for line in Path("/proc/mounts").open() if str(self.path) in line]
+        Path(f"/sys/fs/ext4/{Path(device).name}/trigger_fs_error").write_text("worn\n")
+
+
+@pytest.fixture
+def worn(online: Home, tmp_path: Path) -> Iterator[tuple[_Disk, Home]]:
+    disk = _Disk(tmp_path)
+    try:
+        shutil.copytree(online.path, disk.path / "bank")
+        os.sync()  # what only memory holds is lost with the disk
+        yield disk, Home(disk.path / "bank")
+    finally:
+        disk.unmount()
+
+
+def test_a_disk_that_turns_read_only_makes_it_not_ready_and_another_in_its_place_needs_no_restart(
+    worn: tuple[_Disk, Home],
+) -> None:
+    disk, home = worn
+    writer, second = Writer(home.decisions_db), count()
+    adviser = adviser_of(load_live(home), home, "pepper", writer.append)
+    checks = (lambda: adviser.live.reader.read(["ready"]), lambda: check_room(home.decisions_db))
+    ready = Readiness(checks, lambda: float(next(second)))
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    client = TestClient(create_app(Desk(lambda: adviser), lambda: now, ready=ready))
+
+    def statuses() -> list[int]:
+        body = {"customer_ids": ["C0001"]}
+        answers = [client.post(f"/v1/{path}", json=body) for path in ("scores", "offers")]
+        return [*(answer.status_code for answer in answers), client.get("/readyz").status_code]
+
+    assert statuses() == [200, 200, 200]
+    disk.fail()
+    scored, offered, is_ready = statuses()
+    assert scored == 200 and offered in (503, 507) and is_ready == 503
+    assert statuses()[1:] == [offered, 503], "it stays up and honest"
+    disk.unmount()
+    [nothing] = client.post("/v1/offers", json={"customer_ids": ["C0001"]}).json()["results"]
+    assert (nothing["reasons"], ready()) == (["features_unavailable"], False)
+    assert disk.replace()
+    assert statuses() == [200, 200, 200]
+    writer.close()
+    assert {d.customer_id for d in read_decisions(home.decisions_db, "live")} == {"C0001"}
 
 
 _WITHOUT_FILES = """

@@ -1,17 +1,16 @@
-"""Two real workers behind one address: one stops or dies, and who asks again is answered."""
+"""Two real workers behind one address: they stop, die, run out of files, and lose nobody on the way."""
 
+import json
 import os
+import resource
 import signal
 import socket
-import subprocess
-import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from itertools import count
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import ExitStack
+from http.client import HTTPConnection, HTTPException
+from typing import Any
 
 import httpx
 import pandas as pd
@@ -19,105 +18,181 @@ import psutil
 import pytest
 
 from features.home import Home
-from tests.serving.conftest import AS_OF
+from serving.log.decisions import read_decisions
+from tests.serving.conftest import AS_OF, make_home
 from tests.serving.online_bank import put_online
+from tests.serving.running import WITHIN_S, Running, running
+from training.artifact import Model
 
-WITHIN_S = 60
-ASKING = 3
+BODY = {"customer_ids": ["C0001", "C0002"]}
+ASKING = 2
+"""Who ask all the time on connections that they keep, and as many on a new one for each question."""
 
-
-@dataclass
-class Served:
-    """A server with two workers, and what those who ask it all the time were told."""
-
-    address: str
-    process: subprocess.Popen[bytes]
-    log: Path
-    told: Counter[str] = field(default_factory=Counter)
-    names: "count[int]" = field(default_factory=count)
-
-    def workers(self) -> list[int]:
-        return sorted(child.pid for child in psutil.Process(self.process.pid).children())
-
-    def loaded(self) -> set[int]:
-        """The workers that have opened the online features."""
-        return {pid for pid in self.workers() if _has_open(pid, "online.db")}
-
-    def stop_one(self, pid: int, number: signal.Signals) -> None:
-        """Stop one worker, and wait until another has taken its place."""
-        os.kill(pid, number)
-        self.wait_for(lambda: len(self.loaded() - {pid}) == 2 and pid not in self.workers())
-
-    def wait_for(self, what: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + WITHIN_S
-        while not what():
-            assert time.monotonic() < deadline and self.process.poll() is None, self.log.read_text()[-2000:]
-            time.sleep(0.1)  # between two questions, not for timing
-
-    def ask(self) -> None:
-        """One question, as a client asks: again, under the same key, where the connection was closed."""
-        body, key = {"customer_ids": ["C0001", "C0002"]}, f"question{next(self.names)}"
-        for attempt in ("", "again "):
-            try:
-                answer = httpx.post(
-                    f"{self.address}/v1/offers",
-                    json=body,
-                    headers={"Idempotency-Key": key},
-                    timeout=WITHIN_S,
-                )
-                self.told[f"{attempt}{answer.status_code}"] += 1
-                return
-            except httpx.TransportError:
-                continue
-        self.told["unanswered"] += 1
+_LOST = ("ConnectionResetError", "RemoteDisconnected", "BrokenPipeError", "IncompleteRead")
 
 
-def _has_open(pid: int, name: str) -> bool:
-    try:
-        return any(file.path.endswith(name) for file in psutil.Process(pid).open_files())
-    except psutil.Error:  # gone meanwhile
-        return False
-
-
-@pytest.fixture
-def served(home: Home, frame: pd.DataFrame, tmp_path: Path) -> Iterator[Served]:
+@pytest.fixture(scope="module")
+def home(frame: pd.DataFrame, models: dict[str, Model], tmp_path_factory: pytest.TempPathFactory) -> Home:
+    home = make_home(tmp_path_factory.mktemp("rolling") / "bank", frame, models)
     put_online(home, frame, "2026-01-01.1", AS_OF)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    tenure, log = str(Path(sys.executable).with_name("tenure")), tmp_path / "log"
-    command = [tenure, "serve", "--home", str(home.path), "--port", str(port), "--workers", "2"]
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
-    served = Served(f"http://127.0.0.1:{port}", process, log)
-    try:
-        served.wait_for(lambda: len(served.loaded()) == 2)
-        yield served
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
+    return home
 
 
-def test_workers_that_stop_or_die_leave_nobody_unanswered_who_asks_again(served: Served) -> None:
-    done = threading.Event()
+@pytest.fixture(scope="module")
+def served(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Two workers, beside a tracking database that is down."""
+    with socket.socket() as nobody:  # bound, so that it is nobody else's, and not listening
+        nobody.bind(("127.0.0.1", 0))
+        down = f"postgresql://tenure:secret@127.0.0.1:{nobody.getsockname()[1]}/mlflow"
+        log = tmp_path_factory.mktemp("rolling") / "log"
+        with running(home, log, workers=2, TENURE_MLFLOW=down) as service:
+            yield service
 
-    def keep_asking() -> None:
-        while not done.is_set():
-            served.ask()
 
-    asking = [threading.Thread(target=keep_asking) for _ in range(ASKING)]
-    for one in asking:
-        one.start()
-    try:
+class _Asking:
+    """Those who ask all the time and never twice, and what they were told or how they were left."""
+
+    def __init__(self, service: Running) -> None:
+        self.told: Counter[str] = Counter()
+        self._port, self._done = service.port, threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(n % 2 == 0,)) for n in range(2 * ASKING)]
+
+    def __enter__(self) -> "_Asking":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self, keeps: bool) -> None:
+        line = HTTPConnection("127.0.0.1", self._port, timeout=WITHIN_S)
+        while not self._done.wait(0.01):  # leaves the machine to the workers that start
+            try:
+                line.request("POST", "/v1/offers", json.dumps(BODY), {"Content-Type": "application/json"})
+                answer = line.getresponse()
+                answer.read()
+                self.told[str(answer.status)] += 1
+            except (HTTPException, OSError) as error:
+                self.told[type(error).__name__] += 1
+                line.close()
+            if not keeps:
+                line.close()
+        line.close()
+
+
+def test_workers_that_stop_lose_nobody_and_who_dies_loses_what_it_held(served: Running) -> None:
+    with _Asking(served) as asking:
         first, second = served.workers()
         served.stop_one(first, signal.SIGTERM)
-        stopped = served.told.copy()
+        stopped = asking.told.copy()
         served.stop_one(second, signal.SIGKILL)
-    finally:
-        done.set()
-        for one in asking:
-            one.join()
-    assert set(served.told) <= {"200", "again 200"}, served.told
-    assert served.told.total() > stopped.total(), "the other answers while one is dead"
-    assert served.told["again 200"] - stopped["again 200"] <= ASKING, "who dies loses what it held, no more"
+    assert set(stopped) == {"200"}, stopped
+    assert asking.told["200"] > stopped["200"], "the other answers while one is dead"
+    assert set(asking.told) <= {"200", *_LOST}, asking.told
+    assert sum(asking.told[error] for error in _LOST) <= 2 * ASKING, "each asks one thing at a time"
     assert len(served.workers()) == 2, "who died is replaced"
+
+
+def test_the_tracking_database_is_down_and_nobody_notices(served: Running) -> None:
+    with httpx.Client(base_url=served.address, timeout=WITHIN_S) as client:
+        assert client.get("/readyz").status_code == 200
+        assert client.get("/v1/models").status_code == 200
+        for path in ("/v1/scores", "/v1/offers", "/v1/profile"):
+            assert client.post(path, json=BODY).status_code == 200
+
+
+def test_who_is_connected_while_a_worker_stops_is_answered_once_more(served: Running) -> None:
+    stopped = served.workers()[0]
+    with ExitStack() as lines:
+        mine: list[HTTPConnection] = []
+        while len(mine) < 3:  # the workers share newcomers as they like
+            line = HTTPConnection("127.0.0.1", served.port, timeout=WITHIN_S)
+            lines.callback(line.close)
+            line.connect()
+            assert _ask(line)[0] == 200
+            if _peer(line) in _peers(stopped):
+                mine.append(line)
+        os.kill(stopped, signal.SIGTERM)
+        served.wait_for(lambda: not any(c.status == "LISTEN" for c in _connections(stopped)))
+        assert [_ask(line) for line in mine] == [(200, "close")] * 3
+    served.wait_for(lambda: stopped not in served.workers() and len(served.loaded()) == 2)
+
+
+def _ask(line: HTTPConnection) -> tuple[int, str | None]:
+    line.request("GET", "/healthz")
+    answer = line.getresponse()
+    answer.read()
+    return answer.status, answer.getheader("connection")
+
+
+def _connections(pid: int) -> list[Any]:
+    try:
+        return psutil.Process(pid).net_connections(kind="tcp")
+    except psutil.Error:
+        return []
+
+
+def _peers(pid: int) -> set[int]:
+    return {found.raddr.port for found in _connections(pid) if found.raddr}
+
+
+def _peer(line: HTTPConnection) -> int:
+    return int(line.sock.getsockname()[1])
+
+
+def test_a_question_is_decided_once_by_whichever_worker_and_also_after_a_restart(
+    served: Running, home: Home
+) -> None:
+    key = {"Idempotency-Key": "the-same"}
+
+    def ask(**more: Any) -> httpx.Response:
+        """On a connection of its own, so that any worker may take it."""
+        return httpx.post(f"{served.address}/v1/offers", json=BODY | more, headers=key, timeout=WITHIN_S)
+
+    def told(answer: httpx.Response) -> str:
+        assert answer.status_code == 200, answer.text
+        return json.dumps(answer.json()["results"])
+
+    first = told(ask())
+    decided = {result["decision_id"] for result in json.loads(first)}
+    assert {told(ask()) for _ in range(30)} == {first}
+    assert {ask(limit=2).status_code for _ in range(30)} == {409}, "another question under the same key"
+    for pid in served.workers():
+        served.stop_one(pid, signal.SIGTERM)
+    assert told(ask()) == first
+    assert ask(limit=2).status_code == 409
+    logged = [d.decision_id for d in read_decisions(home.decisions_db, "live")]
+    assert sorted(d for d in logged if d in decided) == sorted(decided)
+
+
+def test_without_files_for_more_connections_it_is_not_ready_nobody_dies_and_then_all_is_well(
+    served: Running,
+) -> None:
+    workers = served.workers()
+    with ExitStack() as lines:
+        kept = HTTPConnection("127.0.0.1", served.port, timeout=WITHIN_S)
+        lines.callback(kept.close)
+        kept.connect()
+        assert _ask(kept)[0] == 200
+        for pid in workers:
+            most = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            few = psutil.Process(pid).num_fds() + 20
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (few, most[1]))
+            lines.callback(resource.prlimit, pid, resource.RLIMIT_NOFILE, most)
+        for _ in range(80):
+            lines.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=WITHIN_S))
+        served.wait_for(lambda: _status(kept, "/readyz") == 503)
+        assert _status(kept, "/healthz") == 200
+    served.wait_for(served.is_ready)
+    assert httpx.post(f"{served.address}/v1/offers", json=BODY, timeout=WITHIN_S).status_code == 200
+    assert served.workers() == workers, "nobody died of it"
+
+
+def _status(line: HTTPConnection, path: str) -> int:
+    line.request("GET", path)
+    answer = line.getresponse()
+    answer.read()
+    return answer.status

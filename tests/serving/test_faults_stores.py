@@ -58,12 +58,15 @@ def _again(url: str, folder: Path) -> Iterator[None]:
             server.terminate()
 
 
-def _pid(url: str) -> int:
+def _command(url: str, words: str) -> str:
     host, _, port = url.removeprefix("redis://").partition("/")[0].partition(":")
     with socket.create_connection((host, int(port))) as line:
-        line.sendall(b"INFO server\r\n")
-        told = line.recv(65_536).decode()
-    return int(told.partition("process_id:")[2].split()[0])
+        line.sendall(f"{words}\r\n".encode())
+        return line.recv(65_536).decode()
+
+
+def _pid(url: str) -> int:
+    return int(_command(url, "INFO server").partition("process_id:")[2].split()[0])
 
 
 class _Asked:
@@ -120,6 +123,22 @@ def test_a_redis_that_hangs_or_dies_is_said_so_and_is_back_without_a_restart(
             assert asked.is_honest(), "an empty store is no store"
             _put_in_redis(home, frame, url)
             assert _without_ids(asked.told()) == before
+
+
+def test_a_slow_redis_is_waited_for_within_bounds_and_the_first_answer_after_it_is_right(
+    home: Home, frame: pd.DataFrame, who: str, tmp_path: Path
+) -> None:
+    with redis_server(tmp_path) as url:
+        _put_in_redis(home, frame, url)
+        asked = _Asked(home, url, who)
+        right = _without_ids(asked.told())
+        _command(url, "CLIENT PAUSE 300 ALL")
+        assert _without_ids(asked.told()) == right
+        _command(url, "CLIENT PAUSE 2500 ALL")
+        reasons = [one["reasons"] for one in asked.told()]
+        assert reasons[0] == ["features_unavailable"]
+        while (told := _without_ids(asked.told())) != right:  # each waits for Redis, none for long
+            assert "features_unavailable" in told
 
 
 def test_a_file_that_is_locked_or_damaged_is_said_so_and_is_back_without_a_restart(

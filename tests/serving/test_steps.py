@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from features.eligibility import eligibility, eligible
+from features.home import Home
 from features.selling.programs import Programs
 from serving.api.problems import Problem
 from serving.api.retries import Retries
@@ -28,32 +29,32 @@ def test_steps_wait_for_what_they_yield_and_end_with_the_answer():
     assert step(steps) == (True, "failed")
 
 
-def test_who_asks_again_meanwhile_gets_the_same_answer_and_another_question_is_refused():
-    retries, made = Retries(), []
+def test_who_asks_again_meanwhile_gets_the_same_answer_and_another_question_is_refused(tmp_path):
+    home, retries, made = Home(tmp_path), Retries("/v1/offers"), []
 
     def make():
         made.append(1)
         yield None
         return "answer"
 
-    first, again = (retries.once("key", lambda: "question", make) for _ in range(2))
+    first, again = (retries.once(home, "key", lambda: "question", make) for _ in range(2))
     assert not step(first).over
     awaited = step(again).found
     assert not awaited.done()
     with pytest.raises(Problem):
-        step(retries.once("key", lambda: "another", make))
+        step(retries.once(home, "key", lambda: "another", make))
     assert step(first) == (True, "answer") and awaited.done()
     assert step(again) == (True, "answer") and made == [1]
 
 
-def test_a_question_that_was_given_up_is_decided_anew_by_who_waits():
-    retries = Retries()
+def test_a_question_that_was_given_up_is_decided_anew_by_who_waits(tmp_path):
+    home, retries = Home(tmp_path), Retries("/v1/offers")
 
     def make():
         yield None
         return "answer"
 
-    first, again = (retries.once("key", lambda: "question", make) for _ in range(2))
+    first, again = (retries.once(home, "key", lambda: "question", make) for _ in range(2))
     step(first)
     awaited = step(again).found
     first.close()

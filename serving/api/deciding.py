@@ -1,27 +1,20 @@
 """Offers and outcomes: from the API's types to the deciding side and back."""
 
+import json
 from typing import Any
 
 from features.selling.offers import Offer
 from features.vocabulary import Catalogue
-from serving.api.decisions import (
-    OfferAnswer,
-    OffersAnswer,
-    OffersRequest,
-    OffersResult,
-    OfferTerms,
-    OutcomeResult,
-    OutcomesAnswer,
-    OutcomesRequest,
-)
+from serving.api.decisions import OffersRequest, OutcomeResult, OutcomesAnswer, OutcomesRequest
 from serving.api.retries import name_of
-from serving.api.schemas import Because
 from serving.api.watch import Tell
 from serving.deciding.adviser import Advice, Adviser, Answer
 from serving.deciding.suggestions import Suggestion
 from serving.lists.sources import iso
 from serving.log.outcomes import Outcome
 from serving.steps import Steps
+
+_JSON = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 __all__ = ["offers_result", "offers_text", "outcomes_answer", "sources_of"]
 
@@ -34,9 +27,21 @@ def offers_text(
     key: str | None = None,
     by: str = "",
 ) -> Steps[str]:
-    """Decide for everybody who was asked for; `key` names the decisions where it is given.
+    """Decide for everybody who was asked for, the JSON of `OffersAnswer`.
 
-    `by` is who asks, as decisions record it.
+    Plain text: to build the types and check them again costs as much as to decide.
+
+    Parameters
+    ----------
+    key
+        Names the decisions where it is given.
+    by
+        Who asks, as decisions record it.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite: it is never told as null.
     """
     advice = yield from adviser.steps(
         asked.customer_ids,
@@ -47,11 +52,12 @@ def offers_text(
     )
     scorer = adviser.live.scorer
     tell(advice.answers, scorer.versions)
-    answer = OffersAnswer(
-        **sources_of(adviser, request_id, advice),
-        results=[offers_result(one, scorer.catalogue) for one in advice.answers],
+    return _JSON.encode(
+        {
+            **sources_of(adviser, request_id, advice),
+            "results": [offers_result(one, scorer.catalogue) for one in advice.answers],
+        }
     )
-    return answer.model_dump_json()
 
 
 def sources_of(adviser: Adviser, request_id: str, advice: Advice) -> dict[str, Any]:
@@ -77,44 +83,44 @@ def outcomes_answer(adviser: Adviser, request_id: str, told: OutcomesRequest) ->
     return OutcomesAnswer(request_id=request_id, results=results)
 
 
-def offers_result(one: Answer, catalogue: Catalogue) -> OffersResult:
-    """What was decided for one customer, as the API answers it."""
+def offers_result(one: Answer, catalogue: Catalogue) -> dict[str, Any]:
+    """What was decided for one customer, the fields of `OffersResult`."""
     made = one.decision
-    return OffersResult(
-        customer_id=one.customer_id,
-        status=one.status,
-        reasons=list(one.reasons),
-        decision_id=made.decision_id if made else "",
-        arm=made.arm if made else "",
-        action=made.action if made else "",
-        probability=made.probability if made else None,
-        nothing=one.nothing,
-        offers=[_offer(suggestion, catalogue) for suggestion in one.suggestions],
-        removed=one.removed,
-    )
+    return {
+        "customer_id": one.customer_id,
+        "status": one.status,
+        "reasons": one.reasons,
+        "decision_id": made.decision_id if made else "",
+        "arm": made.arm if made else "",
+        "action": made.action if made else "",
+        "probability": made.probability if made else None,
+        "nothing": one.nothing,
+        "offers": [_offer(suggestion, catalogue) for suggestion in one.suggestions],
+        "removed": one.removed,
+    }
 
 
-def _offer(one: Suggestion, catalogue: Catalogue) -> OfferAnswer:
+def _offer(one: Suggestion, catalogue: Catalogue) -> dict[str, Any]:
     option = catalogue.options[one.place]
     offer = catalogue.offers[option.offer]
-    return OfferAnswer(
-        option=option.name,
-        offer=option.offer,
-        label=offer.label,
-        product=option.product,
-        channel=option.channel,
-        probability=one.chance,
-        uplift=one.uplift,
-        expected_value=one.expected_value,
-        price=one.price,
-        basis=one.basis,
-        terms=_terms(offer),
-        because=[Because(code=r.code, text=r.text, weight=r.weight) for r in one.because],
-    )
+    return {
+        "option": option.name,
+        "offer": option.offer,
+        "label": offer.label,
+        "product": option.product,
+        "channel": option.channel,
+        "probability": one.chance,
+        "uplift": one.uplift,
+        "expected_value": one.expected_value,
+        "price": one.price,
+        "basis": one.basis,
+        "terms": _terms(offer),
+        "because": [{"code": r.code, "text": r.text, "weight": r.weight} for r in one.because],
+    }
 
 
-def _terms(offer: Offer) -> OfferTerms | None:
+def _terms(offer: Offer) -> dict[str, Any] | None:
     terms = offer.terms
     if terms is None:
         return None
-    return OfferTerms(share=terms.share, months=terms.months, because=terms.because)
+    return {"share": terms.share, "months": terms.months, "because": terms.because}

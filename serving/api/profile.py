@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request, Response
 
 from features.selling.expressions import SCORES
 from serving.api.deciding import offers_result, sources_of
-from serving.api.decisions import OffersResult
+from serving.api.decisions import OfferTerms
 from serving.api.desk import Desk
 from serving.api.profiles import (
     ProfileAnswer,
@@ -17,7 +17,7 @@ from serving.api.profiles import (
 )
 from serving.api.render import scores_answer
 from serving.api.retries import IdempotencyKey, Retries, name_of
-from serving.api.schemas import Result
+from serving.api.schemas import Because, Result
 from serving.api.watch import Tell, asker, teller
 from serving.deciding.adviser import Adviser
 from serving.live import Answered, CustomerScores, Seen
@@ -109,20 +109,23 @@ def _told(adviser: Adviser, seen: Seen) -> dict[str, _Told]:
 
 
 def _result(
-    adviser: Adviser, decided: OffersResult, scores: Result, told: Mapping[str, _Told]
+    adviser: Adviser, decided: Mapping[str, Any], scores: Result, told: Mapping[str, _Told]
 ) -> ProfileResult:
-    record, relation = told.get(decided.customer_id, (None, None))
+    record, relation = told.get(decided["customer_id"], (None, None))
     offers = adviser.live.scorer.catalogue.offers
+    shared = ("customer_id", "status", "decision_id", "action", "nothing")
     return ProfileResult(
-        customer_id=decided.customer_id,
-        status=decided.status,
-        reasons=decided.reasons,
+        **{name: decided[name] for name in shared},
+        reasons=list(decided["reasons"]),
         record=record,
         relation=relation,
         churn=scores.churn,
         value=scores.value,
-        decision_id=decided.decision_id,
-        action=decided.action,
-        nothing=decided.nothing,
-        offers=[ProfileOffer(**dict(offer), say=offers[offer.offer].say) for offer in decided.offers],
+        offers=[_offer(offer, offers[offer["offer"]].say) for offer in decided["offers"]],
     )
+
+
+def _offer(offer: Mapping[str, Any], say: str) -> ProfileOffer:
+    terms, because = offer["terms"], [Because(**reason) for reason in offer["because"]]
+    typed = {"terms": terms and OfferTerms(**terms), "because": because, "say": say}
+    return ProfileOffer(**{**offer, **typed})

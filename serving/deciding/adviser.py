@@ -1,6 +1,5 @@
 """Offers for customers who wait: decided as in lists and plans, logged, and only then told."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,7 +21,7 @@ from serving.lists.sources import iso
 from serving.live import AT_ONCE, Live, Seen
 from serving.log.decisions import Decision
 from serving.log.keeping import Append, Receive, appends, receives
-from serving.log.records import Occasion, records, window_of
+from serving.log.records import Occasion, records, removed_of, window_of
 from serving.policy import Policy, policy_of
 from serving.scoring import ABSTAIN, DEGRADED, OK
 from serving.steps import Steps, run
@@ -241,5 +240,5 @@ def _told(
         decision=decision,
         suggestions=suggestions,
         nothing=nothing,
-        removed=json.loads(decision.removed),
+        removed=removed_of(decision.removed),
     )

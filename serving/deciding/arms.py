@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +18,14 @@ def drawn(salt: str, scope: str, customer_ids: Iterable[str]) -> npt.NDArray[np.
 
     SHA-256 of salt, scope and id, so that draws of different scopes are independent.
     """
-    digests = (hashlib.sha256("\x1f".join((salt, scope, i)).encode()).digest() for i in customer_ids)
-    # 53 bits: as many as a float64 holds, so that no draw is rounded up to 1.
-    return np.array([int.from_bytes(digest[:8], "big") >> 11 for digest in digests]) / 2.0**53
+    begun = hashlib.sha256(f"{salt}\x1f{scope}\x1f".encode())
+    numbers = []
+    for customer_id in customer_ids:
+        digest = begun.copy()
+        digest.update(customer_id.encode())
+        # 53 bits: as many as a float64 holds, so that no draw is rounded up to 1.
+        numbers.append((int.from_bytes(digest.digest()[:8], "big") >> 11) / 2.0**53)
+    return np.array(numbers)
 
 
 def assign(
@@ -30,10 +36,14 @@ def assign(
     It depends on salt, period, id and the shares alone: on no list, day or other customer. A change of
     shares moves nobody from an arm that stands before the changed ones.
     """
-    ends = np.cumsum([arm.share for arm in arms])
     # The shares add up to 1 but for rounding; the last arm takes what is lost there.
-    places = np.searchsorted(ends[:-1], drawn(salt, f"arms {period}", customer_ids), side="right")
-    return places.astype(np.uint8)
+    ends = _ends(tuple(arms))[:-1]
+    return ends.searchsorted(drawn(salt, f"arms {period}", customer_ids), side="right").astype(np.uint8)
+
+
+@lru_cache(maxsize=64)
+def _ends(arms: tuple[Arm, ...]) -> npt.NDArray[np.float64]:
+    return np.cumsum([arm.share for arm in arms])
 
 
 def list_arm(salt: str, list_id: str, customer_id: str, control_share: float) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numba
@@ -66,13 +67,19 @@ def choose(
     draws
         (n, 2), uniform in [0, 1), independent of everything else: whether to explore, and what to draw.
     """
-    what = np.array([WHATS.index(arm.what) for arm in arms], dtype=np.int64)
-    shares = np.array([arm.share for arm in arms])
-    nothing = np.full(len(drawn), NOTHING, dtype=np.int64)
-    wanted = np.stack([by.get(name, nothing) for name in WHATS])
+    what, shares = _coded(tuple(arms))
+    wanted = np.full((len(WHATS), len(drawn)), NOTHING, dtype=np.int64)
+    for name, actions in by.items():
+        wanted[WHATS.index(name)] = actions
     action, chance = np.empty(len(drawn), dtype=np.int64), np.empty(len(drawn))
     _choose(what, shares, drawn, wanted, allowed, exploration, draws, action, chance)
     return Choices(action, chance)
+
+
+@lru_cache(maxsize=64)
+def _coded(arms: tuple[Arm, ...]) -> tuple[Ints, Floats]:
+    what = np.array([WHATS.index(arm.what) for arm in arms], dtype=np.int64)
+    return what, np.array([arm.share for arm in arms])
 
 
 _CONTROL, _RANDOM, _CHAMPION = (

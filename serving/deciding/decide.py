@@ -6,6 +6,7 @@ Both take any number of customers, and answer each of them to the bit as if alon
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from features.vocabulary import Catalogue
 from serving.deciding.arms import assign, drawn
 from serving.deciding.choice import at_prices, best, choose
 from serving.deciding.worth import Effects, propensity_values, values
-from serving.policy import Policy, Removed, allowed
+from serving.policy import Arm, Policy, Removed, allowed
 from serving.policy.nouns import What
 
 __all__ = ["Decided", "Draw", "Weighed", "decide", "draw", "weigh"]
@@ -125,9 +126,16 @@ def weigh(columns: Mapping[str, Any], effects: Effects, catalogue: Catalogue, po
 def draw(customer_ids: Sequence[str], policy: Policy, *, salt: str, occasion: str) -> Draw:
     """Draw each customer's arm, for the policy's period, and exploration, for the occasion alone."""
     arm = assign(salt, policy.period, policy.arms, customer_ids)
-    numbers = np.stack([drawn(salt, f"{use} {occasion}", customer_ids) for use in ("explore", "pick")], 1)
-    champion = np.array([a.what == "champion" for a in policy.arms])[arm]
+    numbers = np.empty((len(arm), 2))
+    numbers[:, 0] = drawn(salt, f"explore {occasion}", customer_ids)
+    numbers[:, 1] = drawn(salt, f"pick {occasion}", customer_ids)
+    champion = _are(policy.arms, "champion")[arm]
     return Draw(arm, numbers, champion & (numbers[:, 0] >= policy.exploration))
+
+
+@lru_cache(maxsize=64)
+def _are(arms: tuple[Arm, ...], what: What) -> NDArray[np.bool_]:
+    return np.array([arm.what == what for arm in arms])
 
 
 def decide(
@@ -162,6 +170,6 @@ def decide(
     }
     lot = draw(customer_ids, policy, salt=salt, occasion=occasion)
     made = choose(policy.arms, lot.arm.astype(np.int64), by, may, policy.exploration, lot.numbers)
-    held_out = np.array([arm.what == "universal_control" for arm in policy.arms])[lot.arm]
+    held_out = _are(policy.arms, "universal_control")[lot.arm]
     option = np.where(held_out, champion, made.action)
     return Decided(weighed, lot.arm, lot.planned, option, made.action, made.probability, found - prices)

@@ -16,7 +16,7 @@ from serving.deciding.worth import Effects
 from serving.log.decisions import LEAVING_DAYS, WINDOW_DAYS, Decision
 from serving.policy import Policy, Removed
 
-__all__ = ["Occasion", "records", "removed_words", "terms_of", "window_of"]
+__all__ = ["Occasion", "records", "removed_of", "removed_words", "terms_of", "window_of"]
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,13 @@ def terms_of(offer: Offer) -> str:
         return ""
     whom = f", for {' and '.join(terms.tiers)} customers" if terms.tiers else ""
     return f"{terms.share:.0%} of the fee waived for {terms.months} months{whom}: {terms.because}"
+
+
+@lru_cache(maxsize=10_000)
+def removed_of(text: str) -> dict[str, list[str]]:
+    """What `Decision.removed` says; it is kept for the next one who is told the same: not to be changed."""
+    found: dict[str, list[str]] = json.loads(text)
+    return found
 
 
 @lru_cache(maxsize=10_000)

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 
 from features.errors import InputError
+from features.row import Row
 
-__all__ = ["Columns", "Floats", "from_frame", "length", "numbers", "take", "words"]
+__all__ = ["Columns", "Floats", "from_frame", "length", "numbers", "ruled", "take", "words"]
 
-Columns = Mapping[str, Sequence[Any]]
+Columns = Mapping[str, Any]
 """Feature rows by column; every sequence has one value a row, and None where it is missing."""
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -27,17 +28,28 @@ def from_frame(frame: pd.DataFrame) -> dict[str, list[Any]]:
 
 def length(columns: Columns) -> int:
     """The number of rows."""
+    if isinstance(columns, Row):
+        return 1
     return len(next(iter(columns.values()))) if columns else 0
 
 
-def take(columns: Columns, rows: Sequence[int]) -> dict[str, Sequence[Any]]:
+def take(columns: Columns, rows: Sequence[int]) -> Columns:
     """The given rows of every column, in the given order."""
+    if isinstance(columns, Row) and list(rows) == [0]:
+        return columns
     if len(rows) == 1:
         (row,) = rows
         if length(columns) == 1 and row == 0:
             return dict(columns)
         return {name: [values[row]] for name, values in columns.items()}
     return {name: [values[i] for i in rows] for name, values in columns.items()}
+
+
+def ruled(columns: Columns, scores: Mapping[str, Floats]) -> Columns:
+    """Columns with scores among them, each (n,), as rules read them."""
+    if isinstance(columns, Row):
+        return columns.beside({name: float(score[0]) for name, score in scores.items()})
+    return {**columns, **scores}
 
 
 def numbers(columns: Columns, name: str) -> Floats:
@@ -48,6 +60,8 @@ def numbers(columns: Columns, name: str) -> Floats:
     InputError
         If there is no such column.
     """
+    if isinstance(columns, Row) and name in columns:
+        return columns.picked((name,))
     return np.array([np.nan if v is None else v for v in _column(columns, name)], dtype=np.float64)
 
 
@@ -59,10 +73,13 @@ def words(columns: Columns, name: str) -> list[str]:
     InputError
         If there is no such column.
     """
+    if isinstance(columns, Row) and name in columns:
+        return [columns.word(name) or ""]
     return ["" if v is None else str(v) for v in _column(columns, name)]
 
 
 def _column(columns: Columns, name: str) -> Sequence[Any]:
     if name not in columns:
         raise InputError(f"features: column '{name}' is missing; cure: run `tenure features build`")
-    return columns[name]
+    found: Sequence[Any] = columns[name]
+    return found

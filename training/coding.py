@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features.errors import InputError
+from features.row import Row
 from training.contract import Feature, Matrix
 
 __all__ = ["Coder"]
@@ -33,6 +34,8 @@ class Coder:
         InputError
             If a feature's column is missing, is of another length or does not hold numbers.
         """
+        if isinstance(columns, Row):
+            return self._of_row(columns)
         missing = [name for name in self._names if name not in columns]
         if missing:
             raise InputError(
@@ -49,6 +52,22 @@ class Coder:
             return np.array(values, dtype=np.float64).T.copy()
         except (TypeError, ValueError):
             return self._one_by_one(columns)
+
+    def _of_row(self, row: Row) -> Matrix:
+        """One customer from the online store, whose fields are numbers already."""
+        try:
+            found = row.picked(self._picked)
+        except KeyError as error:
+            raise InputError(
+                f"{self.reader}: no column {list(error.args)}; cure: build the features with this version"
+            ) from None
+        for place, levels in self._levels:
+            found[place] = levels.get(row.word(self._names[place]), np.nan)
+        return found[None]
+
+    @cached_property
+    def _picked(self) -> tuple[str, ...]:
+        return tuple(self._names)
 
     def _one_by_one(self, columns: Mapping[str, Sequence[Any]] | pd.DataFrame) -> Matrix:
         values = [feature.codes(columns[feature.name]) for feature in self.features]

@@ -73,7 +73,8 @@ def stamp_of(row: bytes) -> tuple[int, int]:
 class Codec:
     """Packs and unpacks the rows of one view.
 
-    `hash` is what each row begins with: eight bytes that name the view and its fields.
+    `hash` is what each row begins with: eight bytes that name the view and its fields; `head` the length
+    of a row without its words.
     """
 
     def __init__(self, view: View) -> None:
@@ -85,6 +86,7 @@ class Codec:
         self._bitmap = (len(view.fields) + 7) // 8
         codes = "".join(_CODES[dtype] for _, dtype in view.fields)
         self._struct = struct.Struct(f"<8sqq{self._bitmap}s{codes}")
+        self.head = self._struct.size
         self._dtype = np.dtype(
             [("hash", "V8"), ("event", "<i8"), ("created", "<i8"), ("null", "u1", (self._bitmap,))]
             + [(str(i), _DTYPES[dtype]) for i, (_, dtype) in enumerate(view.fields)]
@@ -114,7 +116,7 @@ class Codec:
         if row[:8] != self.hash:
             return None
         if len(row) < self._struct.size:
-            raise self._torn()
+            raise self.torn()
         _, _, _, bitmap, *values = self._struct.unpack_from(row)
         at = self._struct.size
         for i in self._words:
@@ -122,7 +124,7 @@ class Codec:
             values[i] = row[at:end].decode()
             at = end
         if at != len(row):
-            raise self._torn()
+            raise self.torn()
         mask = int.from_bytes(bitmap, "little")
         while mask:
             lowest = mask & -mask
@@ -141,7 +143,7 @@ class Codec:
         size = self._struct.size
         heads = np.frombuffer(b"".join([row[:size] for row in rows]), np.uint8)
         if len(heads) != size * len(rows):
-            raise self._torn()
+            raise self.torn()
         table = heads.view(self._dtype)
         columns: list[list[Any]] = [table[str(i)].tolist() for i in range(len(self.names))]
         ends = [size] * len(rows)
@@ -151,7 +153,7 @@ class Codec:
                 columns[i].append(row[ends[nth] : ends[nth] + length].decode())
                 ends[nth] += length
         if ends != [len(row) for row in rows]:
-            raise self._torn()
+            raise self.torn()
         null = np.unpackbits(table["null"], axis=1, bitorder="little")
         for place, row_number in zip(*(found.tolist() for found in np.nonzero(null.T)), strict=True):
             columns[place][row_number] = None
@@ -177,7 +179,8 @@ class Codec:
         heads["null"] = np.packbits(null, axis=1, bitorder="little")
         return _join(heads, words)
 
-    def _torn(self) -> CorruptError:
+    def torn(self) -> CorruptError:
+        """What is raised where a row is not as long as its header says."""
         return CorruptError(
             f"online store: a row of the view '{self.view.name}' is torn; "
             "cure: run `tenure features materialize`"

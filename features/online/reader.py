@@ -1,12 +1,13 @@
 """Read features of one or many customers from the online storage, with their age."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from features.home import Home
-from features.online.storage import Part, Source, from_us, to_us
+from features.online.storage import Online, Part, Source, from_us, to_us
+from features.row import Row
 
 __all__ = ["OnlineReader", "OnlineRows"]
 
@@ -28,7 +29,7 @@ class OnlineRows:
         A None in a view that is named by neither is a null.
     """
 
-    columns: dict[str, list[Any]]
+    columns: Mapping[str, list[Any]]
     found: list[bool]
     as_of: list[datetime | None]
     stale: list[tuple[str, ...]]
@@ -88,6 +89,8 @@ class OnlineReader:
         NotReadyError, CorruptError
             If the storage is gone, or cannot be read.
         """
+        if len(customer_ids) == 1 and (alone := self._source.row(customer_ids[0])):
+            return self._alone(*alone, now)
         online, parts = self._source.fetch(customer_ids)
         self._online = online
         moment = to_us(online.as_of if now is None else now)
@@ -108,6 +111,21 @@ class OnlineReader:
             columns.update(zip(view.names, part.columns, strict=True))
         moments = [None if event is None else from_us(event) for event in newest]
         return OnlineRows(columns, [event is not None for event in newest], moments, stale, missing)
+
+    def _alone(self, online: Online, row: Row, now: datetime | None) -> OnlineRows:
+        """The same of one customer."""
+        self._online = online
+        moment = to_us(online.as_of if now is None else now)
+        stale, missing = [], []
+        for place, (view, event) in enumerate(zip(online.views, row.events, strict=True)):
+            if not event:
+                missing.append(view.name)
+            elif view.ttl_days and event < moment - view.ttl_days * _US_A_DAY:
+                stale.append(view.name)
+                row.forget(place)
+        newest = max(row.events)
+        as_of = from_us(newest) if newest else None
+        return OnlineRows(row, [newest != 0], [as_of], [tuple(stale)], [tuple(missing)])
 
 
 def _doubtful(events: list[int | None], oldest: int | None) -> list[int]:

@@ -12,6 +12,8 @@ from features.errors import CorruptError, NotReadyError
 from features.online.packed import Codec
 from features.online.sqlite_rows import IDS_A_QUERY, is_ours, marks, quoted, table_of
 from features.online.storage import Online, Part
+from features.row import Layout, Row
+from features.selling.expressions import SCORES
 
 __all__ = ["SqliteSource"]
 
@@ -31,7 +33,8 @@ class SqliteSource:
         self._pointer: tuple[int, int] | None = None
         self._online: Online
         self._codecs: list[Codec]
-        self._select = ""
+        self._select = self._alone = ""
+        self._layout: Layout
 
     def current(self) -> Online:
         """The generation that is online; NotReadyError if there is none."""
@@ -50,6 +53,20 @@ class SqliteSource:
         none = (None,) * len(codecs)
         blobs = [found.get(customer_id, none) for customer_id in customer_ids]
         return online, [_part(codec, [row[i] for row in blobs]) for i, codec in enumerate(codecs)]
+
+    def row(self, customer_id: str) -> tuple[Online, Row] | None:
+        """One customer, by one statement; None where another generation has come."""
+        if self._pointer is None:
+            return None
+        try:
+            found = self._connected().execute(self._alone, (customer_id,)).fetchone()
+        except (
+            sqlite3.Error
+        ):  # the table may be gone with its generation; whoever asks the other way is told
+            return None
+        if found is None or found[:2] != self._pointer:
+            return None
+        return self._online, self._layout.row(found[2:])
 
     @contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Connection]:
@@ -106,8 +123,12 @@ class SqliteSource:
         ).fetchall()
         self._online = Online.from_json(facts)
         self._codecs = [Codec(view) for view in self._online.views]
-        columns = ", ".join([*(quoted(view.name) for view in self._online.views), "customer_id"])
-        self._select = f"SELECT {columns} FROM {table_of(self._online)} WHERE customer_id IN"
+        columns, table = ", ".join(quoted(v.name) for v in self._online.views), table_of(self._online)
+        self._select = f"SELECT {columns}, customer_id FROM {table} WHERE customer_id IN"
+        self._alone = (
+            f"SELECT number, revision, {columns} FROM pointer LEFT JOIN {table} ON customer_id = ?"
+        )
+        self._layout = Layout(self._codecs, tuple(SCORES))
         self._pointer = pointer
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 
 from features.errors import InputError
 from features.native import FLOATS, INTS, MASK, TABLE, Array, compiled
+from features.row import Row
 
 if TYPE_CHECKING:
     from features.selling.expressions import Expression, Term
@@ -103,6 +104,8 @@ class Programs:
             If there is no such column.
         """
         try:
+            if isinstance(columns, Row):
+                return self._of_row(columns)
             values = [columns[name] for name in self.columns]
         except KeyError as error:
             raise InputError(
@@ -114,6 +117,12 @@ class Programs:
         for place, column in enumerate(values):
             found[:, place] = np.asarray(column, dtype=np.float64)
         return found
+
+    def _of_row(self, row: Row) -> Floats:
+        found = row.picked(self.columns)
+        for place, codes in self._texts:
+            found[place] = codes.get(row.word(self.columns[place]), _OTHER)
+        return found[None]
 
     def hold(self, matrix: Floats) -> Mask:
         """Which conditions are true of whom, (n, conditions)."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from features.home import Home
 from features.selling.expressions import SCORES
-from serving.columns import words
+from serving.columns import ruled, words
 from serving.deciding.decide import decide, weigh
 from serving.deciding.effects import effects_of
 from serving.deciding.pacing import Pacer, Priced
@@ -156,7 +156,7 @@ class Adviser:
         ids, scorer = [seen.known[row] for row in rows], self.live.scorer
         columns, table = seen.of(rows)
         effects = effects_of(scorer, table)
-        rules = {**columns, **{score: table[:, scorer.places[score]] for score in SCORES}}
+        rules = ruled(columns, {score: table[:, scorer.places[score]] for score in SCORES})
         weighed = weigh(rules, effects, scorer.catalogue, self.policy)
         prices = priced.of(words(columns, "manager_id"))
         salt, occasion = self.salt, iso(seen.as_of)

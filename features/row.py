@@ -1,0 +1,222 @@
+"""One customer's row of every view as numbers, decoded straight from the packed bytes.
+
+Values as Python's own are unpacked only where somebody asks for them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from features.native import FLOATS, INTS, Array, compiled
+
+if TYPE_CHECKING:
+    from features.online.packed import Codec
+
+__all__ = ["Layout", "Row"]
+
+_EVENT, _BITMAP = 8, 24
+"""Where the moment and the null bitmap begin in a packed row."""
+
+_INT, _FLOAT, _WORD = 0, 1, 2
+_KINDS = {"int64": _INT, "float64": _FLOAT, "string": _WORD}
+_WIDTHS = {"int64": 8, "float64": 8, "string": 4}
+
+
+class Layout:
+    """Where the fields of some views are in their packed rows, and among all fields.
+
+    Parameters
+    ----------
+    beside
+        Names that stand behind the fields, for numbers that are no features, such as scores.
+    """
+
+    def __init__(self, codecs: "Sequence[Codec]", beside: Sequence[str] = ()) -> None:
+        self.codecs = tuple(codecs)
+        names = [(view, name) for view, codec in enumerate(codecs) for name in codec.names]
+        self.view = {name: view for view, name in names}
+        self.place = {name: at for at, name in enumerate([*(name for _, name in names), *beside])}
+        fields = [field for view, codec in enumerate(codecs) for field in _fields(view, codec)]
+        self._words = 0
+        for field in fields:
+            field.append(self._words)
+            self._words += field[3] == _WORD
+        self._fields = np.array(fields, dtype=np.int64).reshape(-1, 5)
+        self._spans = np.cumsum([0, *(len(codec.names) for codec in codecs)], dtype=np.int64)
+        self._heads = np.array([codec.head for codec in codecs], dtype=np.int64)
+        self._places: dict[tuple[str, ...], NDArray[np.intp]] = {}
+
+    def places(self, names: tuple[str, ...]) -> NDArray[np.intp]:
+        """Where some names are among all; KeyError for one that is not there."""
+        found = self._places.get(names)
+        if found is None:
+            found = self._places[names] = np.array([self.place[name] for name in names], dtype=np.intp)
+        return found
+
+    def span(self, view: int) -> tuple[int, int]:
+        """Where the fields of one view begin and end."""
+        return int(self._spans[view]), int(self._spans[view + 1])
+
+    def nth_word(self, name: str) -> int:
+        """Which word a field of words is, of those of a row."""
+        return int(self._fields[self.place[name], 4])
+
+    def row(self, packed: Sequence[bytes | None]) -> "Row":
+        """A customer's row from the packed one of each view; one of another schema counts as missing.
+
+        Raises
+        ------
+        CorruptError
+            If a packed row is not as long as its header says.
+        """
+        sound = [
+            row if row is not None and row[:8] == codec.hash else None
+            for row, codec in zip(packed, self.codecs, strict=True)
+        ]
+        data = b"".join([row for row in sound if row])
+        sizes = np.array([len(row) if row else 0 for row in sound], dtype=np.int64)
+        numbers, words = np.full(len(self.place), np.nan), np.empty((self._words, 2), np.int64)
+        events = np.empty(len(sound), np.int64)
+        torn = _decode(
+            *(np.frombuffer(data, np.uint8), sizes, self._spans, self._heads, self._fields),
+            *(numbers, words, events),
+        )
+        if torn >= 0:
+            raise self.codecs[torn].torn()
+        return Row(self, sound, numbers, data, words.tolist(), events.tolist())
+
+
+class Row(Mapping[str, list[Any]]):
+    """One customer, as columns of one value each.
+
+    numbers
+        Every field, (fields,): NaN where it is null or missing; of words no more than whether they are.
+    events
+        When each view's row was taken, in microseconds since 1970; 0 where there is none.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        packed: list[bytes | None],
+        numbers: NDArray[np.float64],
+        data: bytes,
+        words: list[list[int]],
+        events: list[int],
+    ) -> None:
+        self.layout, self.packed, self.numbers, self.events = layout, packed, numbers, events
+        self._data, self._words = data, words
+        self._unpacked: dict[int, list[Any]] = {}
+
+    def picked(self, names: tuple[str, ...]) -> NDArray[np.float64]:
+        """Some fields as numbers, (names,); KeyError for one that is not there."""
+        found: NDArray[np.float64] = self.numbers[self.layout.places(names)]
+        return found
+
+    def word(self, name: str) -> str | None:
+        """A field of words, None where it is null or missing."""
+        if np.isnan(self.numbers[self.layout.place[name]]):
+            return None
+        begin, end = self._words[self.layout.nth_word(name)]
+        return self._data[begin:end].decode()
+
+    def forget(self, view: int) -> None:
+        """Take one view's values for missing."""
+        self.packed[view] = None
+        begin, end = self.layout.span(view)
+        self.numbers[begin:end] = np.nan
+
+    def beside(self, numbers: Mapping[str, float]) -> "Row":
+        """The same with numbers that are no features, at the places that the layout has for them."""
+        told = self.numbers.copy()
+        for name, number in numbers.items():
+            told[self.layout.place[name]] = number
+        return Row(self.layout, self.packed, told, self._data, self._words, self.events)
+
+    def __getitem__(self, name: str) -> list[Any]:
+        view = self.layout.view.get(name)
+        if view is None:
+            return [float(self.numbers[self.layout.place[name]])]
+        if view not in self._unpacked:
+            packed, codec = self.packed[view], self.layout.codecs[view]
+            self._unpacked[view] = (packed and codec.unpack(packed)) or [None] * len(codec.names)
+        return [self._unpacked[view][self.layout.place[name] - self.layout.span(view)[0]]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.layout.view)
+
+    def __len__(self) -> int:
+        return len(self.layout.view)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.layout.place
+
+
+def _fields(view: int, codec: "Codec") -> Iterator[list[int]]:
+    """View, place in its packed row, bit of the null bitmap, and kind of each field."""
+    at = _BITMAP + (len(codec.names) + 7) // 8
+    for bit, (_, dtype) in enumerate(codec.view.fields):
+        yield [view, at, bit, _KINDS[dtype]]
+        at += _WIDTHS[dtype]
+
+
+@numba.njit
+def _bits(data: Array, at: int, width: int) -> Any:
+    """Little-endian bytes as an unsigned integer."""
+    found = np.uint64(0)
+    for byte in range(width):
+        found |= np.uint64(data[at + byte]) << np.uint64(8 * byte)
+    return found
+
+
+@numba.njit
+def _put(data: Array, base: int, field: Array, place: int, numbers: Array, bits: Array) -> None:
+    """Write one field, if it is not null; a word as 0."""
+    bit, at = field[2], base + field[1]
+    if (data[base + _BITMAP + (bit >> 3)] >> (bit & 7)) & 1 == 1:
+        numbers[place] = np.nan
+    elif field[3] == _WORD:
+        numbers[place] = 0.0
+    elif field[3] == _INT:
+        numbers[place] = np.float64(np.int64(_bits(data, at, 8)))
+    else:
+        bits[place] = _bits(data, at, 8)
+
+
+@compiled(
+    numba.int64(
+        *(numba.types.Array(numba.uint8, 1, "C", readonly=True), INTS, INTS, INTS, numba.int64[:, ::1]),
+        *(FLOATS, numba.int64[:, ::1], INTS),
+    )
+)
+def _decode(
+    data: Array,
+    sizes: Array,
+    spans: Array,
+    heads: Array,
+    fields: Array,
+    numbers: Array,
+    words: Array,
+    events: Array,
+) -> int:
+    """Fill the numbers, where each word begins and ends, and the events; the view that is torn, or -1."""
+    base, bits = 0, numbers.view(np.uint64)
+    for view in range(len(sizes)):
+        events[view], end = 0, heads[view]
+        if sizes[view] == 0:
+            continue
+        if sizes[view] < end:
+            return view
+        events[view] = np.int64(_bits(data, base + _EVENT, 8))
+        for f in range(spans[view], spans[view + 1]):
+            _put(data, base, fields[f], f, numbers, bits)
+            if fields[f, 3] == _WORD:
+                begun, end = end, end + np.int64(_bits(data, base + fields[f, 1], 4))
+                words[fields[f, 4], 0], words[fields[f, 4], 1] = base + begun, base + end
+        if end != sizes[view]:
+            return view
+        base += sizes[view]
+    return -1

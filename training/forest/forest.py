@@ -1,7 +1,7 @@
 """Packed trees of one booster or of many, which answer by rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -11,16 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import InputError
-from training.forest.kernel import add_up, add_up_varied
+from training.forest.kernel import add_up
 from training.forest.parse import Trees, join, parse
+from training.forest.quick import quick_of
 from training.forest.shapley import Ways, contribute, ways_of
 
 __all__ = ["Forest", "pack", "together"]
 
 Matrix = NDArray[np.float64]
-
-_Ints = NDArray[np.int64]
-_Arrays = tuple[NDArray[Any], Matrix, _Ints, _Ints, _Ints, _Ints]
 
 _ROWS = 4_096
 """Rows of a matrix that lies otherwise in memory are copied so many at a time."""
@@ -40,7 +38,9 @@ class Forest:
     n_features: int
     parts: tuple[Trees, ...]
     _ways: dict[int, Ways] = field(default_factory=dict, init=False, repr=False)
-    _moved: dict[tuple[int, ...], NDArray[np.int64]] = field(default_factory=dict, init=False, repr=False)
+    _splits: dict[tuple[int, ...], tuple[NDArray[np.int64], ...]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @property
     def outputs(self) -> int:
@@ -55,14 +55,9 @@ class Forest:
         Raises
         ------
         InputError
-            If the matrix is of another width.
+            If the matrix is of another width, or a tree has more than 64 leaves.
         """
-        self._fits(matrix)
-        sums = np.zeros((len(matrix), self.outputs))
-        for begin in range(0, len(matrix), _ROWS):
-            rows = _in_rows(matrix[begin : begin + _ROWS])
-            add_up(*self._arrays, rows, sums[begin : begin + _ROWS])
-        return sums
+        return self.varied(matrix, (), np.empty((len(matrix), 1, 0)))[:, 0]
 
     def varied(self, matrix: Matrix, places: Sequence[int], values: Matrix) -> Matrix:
         """Raw scores of m variations of each row, shape (n, m, outputs), to the bit as of copied rows.
@@ -86,14 +81,14 @@ class Forest:
                 f"forest: values of {values.shape} at places {list(places)[:5]} for {len(matrix)} rows; "
                 "cure: (rows, variations, places), and places below the number of features"
             )
-        where = tuple(places)
-        if where not in self._moved:
-            self._moved[where] = _moved_by(self._arrays, where)
-        sums = np.zeros((*values.shape[:2], self.outputs))
-        rows, values = _in_rows(matrix), _in_rows(values)
-        add_up_varied(
-            *self._arrays, rows, values, sums, np.array(where, dtype=np.int64), self._moved[where]
-        )
+        sums = np.empty((*values.shape[:2], self.outputs))
+        fixed, varying, moved = self._split(tuple(places))
+        for begin in range(0, len(matrix), _ROWS):
+            some = slice(begin, begin + _ROWS)
+            add_up(
+                *self._quick,
+                *(_in_rows(matrix[some]), fixed, varying, _in_rows(values[some]), moved, sums[some]),
+            )
         return sums
 
     def contributions(self, matrix: Matrix, output: int = 0) -> Matrix:
@@ -120,11 +115,18 @@ class Forest:
         return shares
 
     @cached_property
-    def _arrays(self) -> _Arrays:
-        """What the kernels take: nodes, leaves, roots, words, starts, ends of the outputs."""
-        trees = join(self.parts)
-        ends = np.cumsum([0, *(len(part.roots) for part in self.parts)], dtype=np.int64)
-        return trees.nodes, trees.leaves, trees.roots, trees.words, trees.starts, ends
+    def _quick(self) -> tuple[NDArray[Any], ...]:
+        """What the kernels take."""
+        quick = quick_of(self.parts, self.n_features)
+        return tuple(getattr(quick, one.name) for one in fields(quick))
+
+    def _split(self, places: tuple[int, ...]) -> tuple[NDArray[np.int64], ...]:
+        """Features that stay, those that vary, and the trees that these move."""
+        if places not in self._splits:
+            trees = join(self.parts)
+            fixed = np.setdiff1d(trees.nodes["feature"], places).astype(np.int64)
+            self._splits[places] = fixed, np.array(places, dtype=np.int64), _moved_by(trees, places)
+        return self._splits[places]
 
     def _fits(self, matrix: Matrix) -> None:
         if matrix.ndim != 2 or matrix.shape[1] != self.n_features:
@@ -171,11 +173,8 @@ def _in_rows(values: Matrix) -> Matrix:
     return np.ascontiguousarray(values, dtype=np.float64)
 
 
-def _moved_by(arrays: _Arrays, places: tuple[int, ...]) -> NDArray[np.int64]:
-    """1 for each tree that splits by one of the features, (n_trees,)."""
-    nodes, _, roots, *_ = arrays
-    grown = np.flatnonzero(roots >= 0)
-    splits = np.flatnonzero(np.isin(nodes["feature"], places))
-    moved = np.zeros(len(roots), np.int64)
-    moved[grown[np.searchsorted(roots[grown], splits, side="right") - 1]] = 1
-    return moved
+def _moved_by(trees: Trees, places: tuple[int, ...]) -> NDArray[np.int64]:
+    """The trees that split by one of the features."""
+    grown = np.flatnonzero(trees.roots >= 0)
+    splits = np.flatnonzero(np.isin(trees.nodes["feature"], places))
+    return np.unique(grown[np.searchsorted(trees.roots[grown], splits, side="right") - 1])

@@ -204,7 +204,8 @@ def contribute(
     row, state = np.empty(matrix.shape[1]), np.empty(n_edges, np.int64)
     product, below = np.ones((n_edges + 1, q)), np.zeros((n_edges + 1, q))  # the last is above all roots
     for i in range(len(matrix)):
-        read(matrix[i], row)
+        for f in range(len(row)):
+            row[f] = read(matrix[i, f])
         _follow(nodes, words, starts, edges, row, state)
         _go_down(leaves, edges, state, met, missed, dilution, product, below)
         _come_up(edges, state, gains, losses, below, shares[i])

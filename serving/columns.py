@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from features.errors import InputError
-from features.row import Row
+from features.rows import Rows
 
 __all__ = ["Columns", "Floats", "from_frame", "length", "numbers", "ruled", "take", "words"]
 
@@ -28,15 +28,15 @@ def from_frame(frame: pd.DataFrame) -> dict[str, list[Any]]:
 
 def length(columns: Columns) -> int:
     """The number of rows."""
-    if isinstance(columns, Row):
-        return 1
+    if isinstance(columns, Rows):
+        return columns.count
     return len(next(iter(columns.values()))) if columns else 0
 
 
 def take(columns: Columns, rows: Sequence[int]) -> Columns:
     """The given rows of every column, in the given order."""
-    if isinstance(columns, Row) and list(rows) == [0]:
-        return columns
+    if isinstance(columns, Rows):
+        return columns if list(rows) == list(range(columns.count)) else columns.some(rows)
     if len(rows) == 1:
         (row,) = rows
         if length(columns) == 1 and row == 0:
@@ -47,8 +47,8 @@ def take(columns: Columns, rows: Sequence[int]) -> Columns:
 
 def ruled(columns: Columns, scores: Mapping[str, Floats]) -> Columns:
     """Columns with scores among them, each (n,), as rules read them."""
-    if isinstance(columns, Row):
-        return columns.beside({name: float(score[0]) for name, score in scores.items()})
+    if isinstance(columns, Rows):
+        return columns.beside(scores)
     return {**columns, **scores}
 
 
@@ -60,8 +60,8 @@ def numbers(columns: Columns, name: str) -> Floats:
     InputError
         If there is no such column.
     """
-    if isinstance(columns, Row) and name in columns:
-        return columns.picked((name,))
+    if isinstance(columns, Rows) and name in columns:
+        return columns.picked((name,))[:, 0]
     return np.array([np.nan if v is None else v for v in _column(columns, name)], dtype=np.float64)
 
 
@@ -73,8 +73,8 @@ def words(columns: Columns, name: str) -> list[str]:
     InputError
         If there is no such column.
     """
-    if isinstance(columns, Row) and name in columns:
-        return [columns.word(name) or ""]
+    if isinstance(columns, Rows) and name in columns:
+        return [word or "" for word in columns.words(name)]
     return ["" if v is None else str(v) for v in _column(columns, name)]
 
 

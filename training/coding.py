@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features.errors import InputError
-from features.row import Row
+from features.rows import Rows
 from training.contract import Feature, Matrix
 
 __all__ = ["Coder"]
@@ -34,8 +34,8 @@ class Coder:
         InputError
             If a feature's column is missing, is of another length or does not hold numbers.
         """
-        if isinstance(columns, Row):
-            return self._of_row(columns)
+        if isinstance(columns, Rows):
+            return self._of_rows(columns)
         missing = [name for name in self._names if name not in columns]
         if missing:
             raise InputError(
@@ -53,17 +53,17 @@ class Coder:
         except (TypeError, ValueError):
             return self._one_by_one(columns)
 
-    def _of_row(self, row: Row) -> Matrix:
-        """One customer from the online store, whose fields are numbers already."""
+    def _of_rows(self, rows: Rows) -> Matrix:
+        """Customers from the online store, whose fields are numbers already."""
         try:
-            found = row.picked(self._picked)
+            found = rows.picked(self._picked)
         except KeyError as error:
             raise InputError(
                 f"{self.reader}: no column {list(error.args)}; cure: build the features with this version"
             ) from None
         for place, levels in self._levels:
-            found[place] = levels.get(row.word(self._names[place]), np.nan)
-        return found[None]
+            found[:, place] = [levels.get(word, np.nan) for word in rows.words(self._names[place])]
+        return np.ascontiguousarray(found)
 
     @cached_property
     def _picked(self) -> tuple[str, ...]:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import ge
 from typing import Any
 
 from features.home import Home
 from features.online.storage import Online, Part, Source, from_us, to_us
-from features.row import Row
+from features.rows import Rows
 
 __all__ = ["OnlineReader", "OnlineRows"]
 
@@ -89,8 +90,8 @@ class OnlineReader:
         NotReadyError, CorruptError
             If the storage is gone, or cannot be read.
         """
-        if len(customer_ids) == 1 and (alone := self._source.row(customer_ids[0])):
-            return self._alone(*alone, now)
+        if few := self._source.rows(customer_ids):
+            return self._few(*few, now)
         online, parts = self._source.fetch(customer_ids)
         self._online = online
         moment = to_us(online.as_of if now is None else now)
@@ -112,20 +113,26 @@ class OnlineReader:
         moments = [None if event is None else from_us(event) for event in newest]
         return OnlineRows(columns, [event is not None for event in newest], moments, stale, missing)
 
-    def _alone(self, online: Online, row: Row, now: datetime | None) -> OnlineRows:
-        """The same of one customer."""
+    def _few(self, online: Online, rows: Rows, now: datetime | None) -> OnlineRows:
+        """The same of customers whose rows are decoded already."""
         self._online = online
         moment = to_us(online.as_of if now is None else now)
-        stale, missing = [], []
-        for place, (view, event) in enumerate(zip(online.views, row.events, strict=True)):
-            if not event:
-                missing.append(view.name)
-            elif view.ttl_days and event < moment - view.ttl_days * _US_A_DAY:
-                stale.append(view.name)
-                row.forget(place)
-        newest = max(row.events)
-        as_of = from_us(newest) if newest else None
-        return OnlineRows(row, [newest != 0], [as_of], [tuple(stale)], [tuple(missing)])
+        oldest = [moment - v.ttl_days * _US_A_DAY if v.ttl_days else 0 for v in online.views]
+        events = rows.events.tolist()
+        stale: list[tuple[str, ...]] = [()] * rows.count
+        missing = stale.copy()
+        for row, taken in enumerate(events):
+            # Mostly all views are there, and none is too old.
+            if min(taken) and all(map(ge, taken, oldest)):
+                continue
+            places = [at for at, event in enumerate(taken) if event and event < oldest[at]]
+            for at in places:
+                rows.forget(row, at)
+            stale[row] = tuple(online.views[at].name for at in places)
+            missing[row] = tuple(v.name for v, event in zip(online.views, taken, strict=True) if not event)
+        newest = [max(taken) for taken in events]
+        moments = [from_us(event) if event else None for event in newest]
+        return OnlineRows(rows, [event != 0 for event in newest], moments, stale, missing)
 
 
 def _doubtful(events: list[int | None], oldest: int | None) -> list[int]:

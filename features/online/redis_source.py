@@ -40,8 +40,8 @@ class RedisSource:
             raise unreachable(error) from error
         return self._online, [_part(layout, rows) for layout in self._layouts]
 
-    def row(self, customer_id: str) -> None:
-        """Redis costs more than to unpack a row."""
+    def rows(self, customer_ids: Sequence[str]) -> None:
+        """Redis costs more than to unpack what it has."""
 
     def _rows(self, customer_ids: Sequence[str]) -> list[Mapping[bytes, bytes]]:
         if self._pointer is None:

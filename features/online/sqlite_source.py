@@ -12,7 +12,7 @@ from features.errors import CorruptError, NotReadyError
 from features.online.packed import Codec
 from features.online.sqlite_rows import IDS_A_QUERY, is_ours, marks, quoted, table_of
 from features.online.storage import Online, Part
-from features.row import Layout, Row
+from features.rows import Layout, Rows
 from features.selling.expressions import SCORES
 
 __all__ = ["SqliteSource"]
@@ -33,7 +33,7 @@ class SqliteSource:
         self._pointer: tuple[int, int] | None = None
         self._online: Online
         self._codecs: list[Codec]
-        self._select = self._alone = ""
+        self._select = self._joined = ""
         self._layout: Layout
 
     def current(self) -> Online:
@@ -54,19 +54,25 @@ class SqliteSource:
         blobs = [found.get(customer_id, none) for customer_id in customer_ids]
         return online, [_part(codec, [row[i] for row in blobs]) for i, codec in enumerate(codecs)]
 
-    def row(self, customer_id: str) -> tuple[Online, Row] | None:
-        """One customer, by one statement; None where another generation has come."""
-        if self._pointer is None:
+    def rows(self, customer_ids: Sequence[str]) -> tuple[Online, Rows] | None:
+        """A few customers, by one statement; None where another generation has come."""
+        if self._pointer is None or len(customer_ids) > IDS_A_QUERY:
             return None
+        found: dict[str, tuple[bytes | None, ...]] = {}
         try:
-            found = self._connected().execute(self._alone, (customer_id,)).fetchone()
+            # One statement sees one state: the pointer and the rows belong together.
+            answer = self._connected().execute(f"{self._joined} ({marks(len(customer_ids))})", customer_ids)
+            for number, revision, customer_id, *packed in answer.fetchall():
+                if (number, revision) != self._pointer:
+                    return None
+                found[customer_id] = tuple(packed)
         except (
             sqlite3.Error
         ):  # the table may be gone with its generation; whoever asks the other way is told
             return None
-        if found is None or found[:2] != self._pointer:
-            return None
-        return self._online, self._layout.row(found[2:])
+        none = (None,) * len(self._codecs)
+        packed_rows = [found.get(customer_id, none) for customer_id in customer_ids]
+        return (self._online, self._layout.rows(packed_rows)) if found else None
 
     @contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Connection]:

@@ -13,7 +13,7 @@ import numpy as np
 from features.errors import CorruptError
 from features.home import Home
 from features.online.packed import Codec, View, stamp_of
-from features.row import Row
+from features.rows import Rows
 from features.vocabulary import AS_OF, CREATED, CUSTOMER_ID
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ class Source(Protocol):
     def fetch(self, customer_ids: Sequence[str]) -> tuple[Online, list[Part]]:
         """The rows of every view, in the order of the generation's views."""
 
-    def row(self, customer_id: str) -> tuple[Online, Row] | None:
-        """The same of one customer, faster; None where this storage has no such way just now."""
+    def rows(self, customer_ids: Sequence[str]) -> tuple[Online, Rows] | None:
+        """The same, faster, of a few customers; None where this storage has no such way just now."""
 
 
 class Storage(Protocol):

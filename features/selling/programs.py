@@ -17,7 +17,7 @@ import pandas as pd
 
 from features.errors import InputError
 from features.native import FLOATS, INTS, MASK, TABLE, Array, compiled
-from features.row import Row
+from features.rows import Rows
 
 if TYPE_CHECKING:
     from features.selling.expressions import Expression, Term
@@ -104,8 +104,8 @@ class Programs:
             If there is no such column.
         """
         try:
-            if isinstance(columns, Row):
-                return self._of_row(columns)
+            if isinstance(columns, Rows):
+                return self._of_rows(columns)
             values = [columns[name] for name in self.columns]
         except KeyError as error:
             raise InputError(
@@ -118,11 +118,11 @@ class Programs:
             found[:, place] = np.asarray(column, dtype=np.float64)
         return found
 
-    def _of_row(self, row: Row) -> Floats:
-        found = row.picked(self.columns)
+    def _of_rows(self, rows: Rows) -> Floats:
+        found = rows.picked(self.columns)
         for place, codes in self._texts:
-            found[place] = codes.get(row.word(self.columns[place]), _OTHER)
-        return found[None]
+            found[:, place] = [codes.get(word, _OTHER) for word in rows.words(self.columns[place])]
+        return np.ascontiguousarray(found)
 
     def hold(self, matrix: Floats) -> Mask:
         """Which conditions are true of whom, (n, conditions)."""

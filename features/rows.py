@@ -1,4 +1,4 @@
-"""One customer's row of every view as numbers, decoded straight from the packed bytes.
+"""Customers' rows of every view as numbers, decoded straight from the packed bytes.
 
 Values as Python's own are unpacked only where somebody asks for them.
 """
@@ -15,7 +15,7 @@ from features.native import FLOATS, INTS, Array, compiled
 if TYPE_CHECKING:
     from features.online.packed import Codec
 
-__all__ = ["Layout", "Row"]
+__all__ = ["Layout", "Rows"]
 
 _EVENT, _BITMAP = 8, 24
 """Where the moment and the null bitmap begin in a packed row."""
@@ -64,86 +64,107 @@ class Layout:
         """Which word a field of words is, of those of a row."""
         return int(self._fields[self.place[name], 4])
 
-    def row(self, packed: Sequence[bytes | None]) -> "Row":
-        """A customer's row from the packed one of each view; one of another schema counts as missing.
+    def rows(self, packed: Sequence[Sequence[bytes | None]]) -> "Rows":
+        """Customers' rows from the packed ones of each view; one of another schema counts as missing.
 
         Raises
         ------
         CorruptError
             If a packed row is not as long as its header says.
         """
-        sound = [
-            row if row is not None and row[:8] == codec.hash else None
-            for row, codec in zip(packed, self.codecs, strict=True)
-        ]
-        data = b"".join([row for row in sound if row])
-        sizes = np.array([len(row) if row else 0 for row in sound], dtype=np.int64)
-        numbers, words = np.full(len(self.place), np.nan), np.empty((self._words, 2), np.int64)
-        events = np.empty(len(sound), np.int64)
-        torn = _decode(
-            *(np.frombuffer(data, np.uint8), sizes, self._spans, self._heads, self._fields),
-            *(numbers, words, events),
-        )
-        if torn >= 0:
-            raise self.codecs[torn].torn()
-        return Row(self, sound, numbers, data, words.tolist(), events.tolist())
+        n, views = len(packed), len(self.codecs)
+        numbers = np.full((n, len(self.place)), np.nan)
+        words, events = np.empty((n, self._words, 2), np.int64), np.empty((n, views), np.int64)
+        kept, data = list[list[bytes | None]](), list[bytes]()
+        for at, one in enumerate(packed):
+            sound = [
+                row if row is not None and row[:8] == codec.hash else None
+                for row, codec in zip(one, self.codecs, strict=True)
+            ]
+            kept.append(sound)
+            data.append(b"".join([row for row in sound if row]))
+            sizes = np.array([len(row) if row else 0 for row in sound], dtype=np.int64)
+            torn = _decode(
+                *(np.frombuffer(data[at], np.uint8), sizes, self._spans, self._heads, self._fields),
+                *(numbers[at], words[at], events[at]),
+            )
+            if torn >= 0:
+                raise self.codecs[torn].torn()
+        return Rows(self, kept, numbers, data, words, events)
 
 
-class Row(Mapping[str, list[Any]]):
-    """One customer, as columns of one value each.
+class Rows(Mapping[str, list[Any]]):
+    """Some customers, as columns.
 
     numbers
-        Every field, (fields,): NaN where it is null or missing; of words no more than whether they are.
+        Every field, (n, fields): NaN where it is null or missing; of words no more than whether they are.
     events
-        When each view's row was taken, in microseconds since 1970; 0 where there is none.
+        When each view's row was taken, in microseconds since 1970; 0 where there is none; (n, views).
     """
 
     def __init__(
         self,
         layout: Layout,
-        packed: list[bytes | None],
+        packed: list[list[bytes | None]],
         numbers: NDArray[np.float64],
-        data: bytes,
-        words: list[list[int]],
-        events: list[int],
+        data: list[bytes],
+        words: NDArray[np.int64],
+        events: NDArray[np.int64],
     ) -> None:
-        self.layout, self.packed, self.numbers, self.events = layout, packed, numbers, events
-        self._data, self._words = data, words
-        self._unpacked: dict[int, list[Any]] = {}
+        self.layout, self.numbers, self.events = layout, numbers, events
+        self._packed, self._data, self._words = packed, data, words
+        self._unpacked: dict[tuple[int, int], list[Any]] = {}
+
+    @property
+    def count(self) -> int:
+        """How many customers."""
+        return len(self._data)
 
     def picked(self, names: tuple[str, ...]) -> NDArray[np.float64]:
-        """Some fields as numbers, (names,); KeyError for one that is not there."""
-        found: NDArray[np.float64] = self.numbers[self.layout.places(names)]
+        """Some fields as numbers, (n, names); KeyError for one that is not there."""
+        found: NDArray[np.float64] = self.numbers[:, self.layout.places(names)]
         return found
 
-    def word(self, name: str) -> str | None:
+    def words(self, name: str) -> list[str | None]:
         """A field of words, None where it is null or missing."""
-        if np.isnan(self.numbers[self.layout.place[name]]):
-            return None
-        begin, end = self._words[self.layout.nth_word(name)]
-        return self._data[begin:end].decode()
+        nth, there = self.layout.nth_word(name), self.numbers[:, self.layout.place[name]].tolist()
+        spans = self._words[:, nth].tolist()
+        return [
+            data[begin:end].decode() if known == known else None
+            for data, (begin, end), known in zip(self._data, spans, there, strict=True)
+        ]
 
-    def forget(self, view: int) -> None:
-        """Take one view's values for missing."""
-        self.packed[view] = None
+    def forget(self, row: int, view: int) -> None:
+        """Take one customer's values of a view for missing."""
+        self._packed[row][view] = None
         begin, end = self.layout.span(view)
-        self.numbers[begin:end] = np.nan
+        self.numbers[row, begin:end] = np.nan
 
-    def beside(self, numbers: Mapping[str, float]) -> "Row":
+    def beside(self, numbers: Mapping[str, NDArray[np.float64]]) -> "Rows":
         """The same with numbers that are no features, at the places that the layout has for them."""
         told = self.numbers.copy()
-        for name, number in numbers.items():
-            told[self.layout.place[name]] = number
-        return Row(self.layout, self.packed, told, self._data, self._words, self.events)
+        for name, column in numbers.items():
+            told[:, self.layout.place[name]] = column
+        return Rows(self.layout, self._packed, told, self._data, self._words, self.events)
+
+    def some(self, rows: Sequence[int]) -> "Rows":
+        """Some of the customers, in the given order."""
+        packed, data = ([of[row] for row in rows] for of in (self._packed, self._data))
+        return Rows(self.layout, packed, self.numbers[rows], data, self._words[rows], self.events[rows])
 
     def __getitem__(self, name: str) -> list[Any]:
         view = self.layout.view.get(name)
         if view is None:
-            return [float(self.numbers[self.layout.place[name]])]
-        if view not in self._unpacked:
-            packed, codec = self.packed[view], self.layout.codecs[view]
-            self._unpacked[view] = (packed and codec.unpack(packed)) or [None] * len(codec.names)
-        return [self._unpacked[view][self.layout.place[name] - self.layout.span(view)[0]]]
+            found: list[Any] = self.numbers[:, self.layout.place[name]].tolist()
+            return found
+        at = self.layout.place[name] - self.layout.span(view)[0]
+        return [self._of_view(row, view)[at] for row in range(self.count)]
+
+    def _of_view(self, row: int, view: int) -> list[Any]:
+        if (row, view) not in self._unpacked:
+            packed, codec = self._packed[row][view], self.layout.codecs[view]
+            self._unpacked[row, view] = (packed and codec.unpack(packed)) or [None] * len(codec.names)
+        return self._unpacked[row, view]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.layout.view)

@@ -77,7 +77,7 @@ class Layout:
         words, events = np.empty((n, self._words, 2), np.int64), np.empty((n, views), np.int64)
         kept, data = list[list[bytes | None]](), list[bytes]()
         for at, one in enumerate(packed):
-            sound = [
+            sound: list[bytes | None] = [
                 row if row is not None and row[:8] == codec.hash else None
                 for row, codec in zip(one, self.codecs, strict=True)
             ]
@@ -149,7 +149,7 @@ class Rows(Mapping[str, list[Any]]):
 
     def some(self, rows: Sequence[int]) -> "Rows":
         """Some of the customers, in the given order."""
-        packed, data = ([of[row] for row in rows] for of in (self._packed, self._data))
+        packed, data = [self._packed[row] for row in rows], [self._data[row] for row in rows]
         return Rows(self.layout, packed, self.numbers[rows], data, self._words[rows], self.events[rows])
 
     def __getitem__(self, name: str) -> list[Any]:

@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 from features.errors import TenureError
 from serving.api.limits import Pace
 from serving.api.problems import Problem
+from serving.api.rounds import Rounds
 from serving.deciding.adviser import Adviser
-from serving.steps import Steps, run, step
+from serving.live import AT_ONCE
+from serving.steps import Steps, Together, run, step
 
 __all__ = ["Desk"]
 
@@ -53,6 +55,7 @@ class Desk:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tenure-desk")
         self._loaded = False
         self._pace = Pace(tick)
+        self._rounds = Rounds(AT_ONCE)
 
     def ready(self) -> bool:
         """Whether there is an adviser: champions and features are loaded."""
@@ -113,11 +116,19 @@ class Desk:
         self._loaded = True
         if not adviser.local:
             return await self._in_thread(lambda: run(question(adviser)))
+        told = None
         with closing(question(adviser)) as steps:
-            while not (taken := step(steps)).over:
-                await (asyncio.sleep(0) if taken.found is None else _over(taken.found))
+            while not (taken := step(steps, told)).over:
+                told = await self._found(taken.found)
         answer: _T = taken.found
         return answer
+
+    async def _found(self, wanted: Future[Any] | Together | None) -> Any:
+        """What a step ended with: waited for, done together with what others want, or nothing."""
+        if isinstance(wanted, Together):
+            return await self._rounds.done(wanted)
+        await (asyncio.sleep(0) if wanted is None else _over(wanted))
+        return None
 
 
 async def _over(work: Future[Any]) -> None:

@@ -69,6 +69,7 @@ def profile_text(
         limit=asked.limit,
         with_reasons=asked.reasons,
         by=by,
+        alone=True,
     )
     tell(advice.answers, live.scorer.versions)
     told: dict[str, _Told] = {}

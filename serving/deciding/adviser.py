@@ -1,58 +1,20 @@
 """Offers for customers who wait: decided as in lists and plans, logged, and only then told."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
 
 from features.home import Home
-from features.selling.expressions import SCORES
-from serving.columns import ruled, words
-from serving.deciding.decide import decide, weigh
-from serving.deciding.effects import effects_of
-from serving.deciding.pacing import Pacer, Priced
-from serving.deciding.room import live_within
+from serving.deciding.pacing import Pacer
+from serving.deciding.round import LIVE, Advised, Answer, Asked, Desked, decide_for
 from serving.deciding.standing import Standing
-from serving.deciding.suggestions import Suggestion, explained, nothing_because, suggest
-from serving.lists.sources import iso
-from serving.live import AT_ONCE, Live, Seen
-from serving.log.decisions import Decision
+from serving.live import AT_ONCE, Live, Read, Seen
 from serving.log.keeping import Append, Receive, appends, receives
-from serving.log.records import Occasion, records, removed_of, window_of
 from serving.policy import Policy, policy_of
-from serving.scoring import ABSTAIN, DEGRADED, OK
-from serving.steps import Steps, run
+from serving.steps import Steps, Together, run
 
 __all__ = ["LIVE", "Advice", "Adviser", "Answer", "adviser_of"]
-
-LIVE = "live"
-"""The campaign of all live decisions, and their kind."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What is decided for one customer; with status `abstain` nothing is, and the rest is empty.
-
-    decision
-        As logged.
-    suggestions
-        See `suggest`.
-    nothing
-        See `nothing_because`.
-    removed
-        Rule -> names of the options that it removed.
-    """
-
-    customer_id: str
-    status: str
-    reasons: tuple[str, ...]
-    decision: Decision | None = None
-    suggestions: tuple[Suggestion, ...] = ()
-    nothing: str = ""
-    removed: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,16 +25,6 @@ class Advice:
     as_of: datetime
     answers: list[Answer]
     seen: tuple[Seen, ...] = ()
-
-
-class _Question(NamedTuple):
-    """What the answers of one question have in common; `now` is None where time stands still."""
-
-    name: str
-    limit: int
-    with_reasons: bool
-    now: datetime | None
-    by: str
 
 
 @dataclass(frozen=True)
@@ -128,81 +80,64 @@ class Adviser:
         return run(steps).answers
 
     def steps(
-        self, customer_ids: Sequence[str], *, name: str, limit: int, with_reasons: bool, by: str = ""
+        self,
+        customer_ids: Sequence[str],
+        *,
+        name: str,
+        limit: int,
+        with_reasons: bool,
+        by: str = "",
+        alone: bool = False,
     ) -> Steps[Advice]:
         """The same in steps of few customers, all read in the first; each waits for what it wrote.
 
-        Within one question too, prices follow the spending. `by` is who asks, as decisions record it.
+        Within one question too, prices follow the spending.
+
+        Parameters
+        ----------
+        by
+            Who asks, as decisions record it.
+        alone
+            Without what others ask at the same moment, which else is decided in the same step: for who
+            needs what was seen of these customers.
         """
-        read, found, looked = self.live.read(customer_ids), dict[str, Answer](), list[Seen]()
-        asked = _Question(name, limit, with_reasons, self.live.clock() if self.live.clock else None, by)
-        start = 0
-        while start < len(read.ids):
+        asked = Asked(tuple(dict.fromkeys(customer_ids)), name, limit, with_reasons, by)
+        read = self.live.read(asked.ids) if len(asked.ids) > AT_ONCE else None
+        found, looked = dict[str, Answer](), list[Seen]()
+        for start in range(0, len(asked.ids), AT_ONCE):
             if start:
                 yield None
-            priced, most = self.prices.take(asked.now, min(AT_ONCE, len(read.ids) - start))
-            looked.append(seen := self.live.judge(read, start, start + most))
-            found |= {i: Answer(i, one.status, one.reasons) for i, one in seen.answers.items()}
-            rows = [row for row, i in enumerate(seen.known) if seen.answers[i].status != ABSTAIN]
-            if rows:
-                answers = yield from self._decided(seen, rows, priced, asked)
-                found |= {one.customer_id: one for one in answers}
-            start += most
-        return Advice(read.generation, read.as_of, [found[i] for i in customer_ids], tuple(looked))
+            part = asked.part(start, start + AT_ONCE)
+            wanted = Together(self.together, (part, read, start), len(part.ids))
+            advised: Advised = self.together([wanted.asked])[0] if alone else (yield wanted)
+            for written in advised.written:
+                yield written
+                written.result()
+            found |= advised.answers
+            looked.append(advised.seen)
+        return Advice(
+            looked[0].generation, looked[0].as_of, [found[i] for i in customer_ids], tuple(looked)
+        )
 
-    def _decided(
-        self, seen: Seen, rows: list[int], priced: Priced, asked: _Question
-    ) -> Steps[list[Answer]]:
-        ids, scorer = [seen.known[row] for row in rows], self.live.scorer
-        columns, table = seen.of(rows)
-        effects = effects_of(scorer, table)
-        rules = ruled(columns, {score: table[:, scorer.places[score]] for score in SCORES})
-        weighed = weigh(rules, effects, scorer.catalogue, self.policy)
-        prices = priced.of(words(columns, "manager_id"))
-        salt, occasion = self.salt, iso(seen.as_of)
-        closed = np.where(priced.closed, np.inf, prices)
-        decided = decide(ids, weighed, closed, self.policy, salt=salt, occasion=occasion)
-        decided = live_within(
-            decided, ids, priced.closed, priced.kept, self.policy, salt=salt, occasion=occasion
-        )
-        made = records(
-            self._occasion(seen, priced, asked),
-            [f"{asked.name}:{customer_id}" for customer_id in ids],
-            ids,
-            decided,
-            effects,
-            table[:, scorer.places["value_expected"]],
-            scorer.catalogue,
-            self.policy,
-            [seen.features[row] for row in rows],
-        )
-        logged = self.append(made)
-        # While the disk is busy.
-        suggestions = [
-            suggest(row, decided, effects, prices, scorer.catalogue, asked.limit) for row in range(len(ids))
-        ]
-        if asked.with_reasons:
-            suggestions = explained(suggestions, scorer, columns)
-        nothing = [nothing_because(row, decided, self.policy) for row in range(len(ids))]
-        yield logged
-        logged.result()
-        return [
-            _told(seen, decision, suggestions[row], nothing[row], priced)
-            for row, decision in enumerate(made)
-        ]
+    def together(self, asked: Sequence[tuple[Asked, Read | None, int]]) -> list[Advised]:
+        """Decide for several questions at once; each gets what it would get alone.
 
-    def _occasion(self, seen: Seen, priced: Priced, asked: _Question) -> Occasion:
-        return Occasion(
-            campaign=LIVE,
-            kind=LIVE,
-            models=self.live.scorer.versions,
-            feature_generation=seen.generation,
-            prices=priced.plan_id,
-            as_of=iso(seen.as_of),
-            decided_at=iso(asked.now or seen.as_of),
-            window_days=window_of(self.live.scorer.catalogue.options),
-            asked_by=asked.by,
-        )
+        Parameters
+        ----------
+        asked
+            Part of a question, and where the whole is read already, that and where the part begins.
+        """
+        questions = [question for question, _, _ in asked]
+        _, read, start = asked[0]
+        if len(asked) > 1 or read is None:
+            if any(one for _, one, _ in asked):
+                return [advised for one in asked for advised in self.together([one])]
+            read, start = self.live.read([i for question in questions for i in question.ids]), 0
+        stop = start + (len(questions[0].ids) if len(asked) == 1 else len(read.ids))
+        seen = self.live.judge(read, start, stop)
+        now = self.live.clock() if self.live.clock else None
+        desk = Desked(self.live.scorer, self.policy, self.prices, self.salt, self.append, now)
+        return decide_for(questions, seen, desk)
 
 
 def adviser_of(
@@ -226,19 +161,3 @@ def adviser_of(
     log = home.decisions_db
     standing = Standing(Pacer(home, catalogue, policy), home)
     return Adviser(live, home, policy, standing, salt, append or appends(log), take or receives(log))
-
-
-def _told(
-    seen: Seen, decision: Decision, suggestions: tuple[Suggestion, ...], nothing: str, priced: Priced
-) -> Answer:
-    one = seen.answers[decision.customer_id]
-    status = DEGRADED if priced.reasons and one.status == OK else one.status
-    return Answer(
-        customer_id=decision.customer_id,
-        status=status,
-        reasons=(*one.reasons, *priced.reasons),
-        decision=decision,
-        suggestions=suggestions,
-        nothing=nothing,
-        removed=removed_of(decision.removed),
-    )

@@ -31,7 +31,6 @@ class Occasion:
     as_of: str
     decided_at: str
     window_days: int = WINDOW_DAYS
-    asked_by: str = ""
 
 
 def records(
@@ -46,6 +45,7 @@ def records(
     features: Sequence[str] | None = None,
     ranks: Sequence[int] | None = None,
     arms: Sequence[tuple[str, float]] | None = None,
+    asked_by: Sequence[str] | None = None,
 ) -> list[Decision]:
     """One record for each of n customers, also for those to whom nothing is offered.
 
@@ -64,6 +64,8 @@ def records(
         By customer the place on a list; none where there is no order.
     arms
         Names and shares of the arms that `decided` numbers; the policy's by what they do, if not given.
+    asked_by
+        By customer who asked; nobody if not given.
     """
     removed = removed_words(decided.weighed.removed, [option.name for option in catalogue.options])
     common: dict[str, Any] = {
@@ -78,7 +80,6 @@ def records(
         "as_of": occasion.as_of,
         "decided_at": occasion.decided_at,
         "window_days": occasion.window_days,
-        "asked_by": occasion.asked_by,
     }
     drawn = arms or [(arm.what, arm.share) for arm in policy.arms]
     names = ("", *(option.name for option in catalogue.options))
@@ -100,6 +101,7 @@ def records(
                 probability=float(decided.probability[row]),
                 removed=removed[row],
                 features=features[row] if features else "{}",
+                asked_by=asked_by[row] if asked_by else "",
             )
         )
     return found

@@ -17,6 +17,7 @@ from features.home import Home
 from features.online import OnlineReader
 from features.online.packed import View
 from features.online.sqlite import SqliteStorage
+from features.online.sqlite_source import SqliteSource
 from tests.features.online_rows import AS_OF, VIEWS, batch, money, publish
 
 ROOT = Path(__file__).parents[2]
@@ -197,3 +198,23 @@ def test_reading_writes_nothing(home: Home) -> None:
     before = home.online_db.read_bytes()
     OnlineReader(home).read(list(OLD))
     assert home.online_db.read_bytes() == before
+
+
+def test_one_statement_says_what_the_transaction_says_and_gives_way_to_a_new_generation(home: Home) -> None:
+    with closing(SqliteStorage(home.online_db)) as storage:
+        publish(storage, "old", OLD)
+        source = SqliteSource(home.online_db)
+        asked = ["C007", "nobody", "C000", "C007"]
+        online, parts = source.fetch(asked)
+        few = source.rows(asked)
+        assert few is not None
+        assert few[0] == online
+        for view, part, at in zip(online.views, parts, range(2), strict=True):
+            assert [event or 0 for event in part.events] == few[1].events[:, at].tolist()
+            assert part.columns == [few[1][name] for name in view.names]
+        publish(storage, "new", NEW)
+    assert source.rows(asked) is None
+    assert source.fetch(["C007"])[1][0].columns == [[-7], [1.5]]
+    found = source.rows(["C007"])
+    assert found is not None
+    assert found[1]["balance"] == [-7]

@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cache
@@ -107,16 +107,12 @@ class Metrics:
     def _count(self, route: str, status: int) -> tuple[Counter, Histogram]:
         return self._requests.labels(route, str(status)), self._seconds.labels(route)
 
-    def told(self, route: str, items: Iterable[Item]) -> None:
+    def told(self, route: str, items: Sequence[Item]) -> None:
         """Count the items of one answer, and their reasons by what stands before the colon."""
-        statuses, kinds = Tally[str](), Tally[str]()
-        for item in items:
-            statuses[item.status] += 1
-            for reason in item.reasons:
-                kinds[reason.partition(":")[0]] += 1
-        for status, number in statuses.items():
+        for status, number in Tally(item.status for item in items).items():
             self._item(route, status).inc(number)
-        for kind, number in kinds.items():
+        reasons = (reason for item in items for reason in item.reasons)
+        for kind, number in Tally(reason.partition(":")[0] for reason in reasons).items():
             self._reasons.labels(kind).inc(number)
 
     def committed(self, seconds: float, kept: bool) -> None:

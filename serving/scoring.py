@@ -11,7 +11,7 @@ from features.eligibility import eligibility
 from features.selling.offers import Option
 from features.selling.programs import Programs
 from features.vocabulary import Catalogue
-from serving.columns import Columns, Floats, length, numbers, take
+from serving.columns import Columns, Floats, length, numbers, take, words
 from serving.explain import Audience, Reason, explain
 from serving.learned import Known, LearnedScores, learned_names, learned_options, uplift_models
 from serving.policy import Mask
@@ -235,6 +235,6 @@ class Scorer:
         news = unseen(features, columns, coded[:, places])
         table = self._composition.table(self._ensemble.predict(coded))
         for change in self._changes:
-            change.write(coded, columns["preferred_channel"], table)
+            change.write(coded, words(columns, "preferred_channel"), table)
         may = self._eligible.hold(self._eligible.matrix(columns, len(table)))
         return table, check(table, may, self._first, *self._bounds), news

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.errors import InputError
+from features.rows import Rows
 
 __all__ = ["Feature", "unseen", "watched"]
 
@@ -55,6 +56,10 @@ class Feature:
             raise InputError(f"feature '{self.name}': not a number; cure: rebuild the features") from None
 
 
+def _words(columns: Mapping[str, Sequence[Any]], name: str) -> Sequence[Any]:
+    return columns.words(name) if isinstance(columns, Rows) else columns[name]
+
+
 def watched(features: Sequence[Feature]) -> list[int]:
     """Places of the features that may be as training never saw them: words, and what had no gaps."""
     return [place for place, f in enumerate(features) if f.levels is not None or not f.gaps]
@@ -77,7 +82,7 @@ def unseen(
     found: list[list[str]] = [[] for _ in range(len(matrix))]
     for row, nth in np.argwhere(np.isnan(matrix)).tolist():
         feature = features[nth]
-        if columns[feature.name][row] not in (None, ""):
+        if feature.levels is not None and _words(columns, feature.name)[row] not in (None, ""):
             found[row].append(f"unseen_category:{feature.name}")
         elif not feature.gaps:
             found[row].append(f"unseen_missing:{feature.name}")

@@ -131,7 +131,10 @@ class SqliteSource:
         self._codecs = [Codec(view) for view in self._online.views]
         columns, table = ", ".join(quoted(v.name) for v in self._online.views), table_of(self._online)
         self._select = f"SELECT {columns}, customer_id FROM {table} WHERE customer_id IN"
-        self._joined = f"SELECT number, revision, customer_id, {columns} FROM pointer LEFT JOIN {table} ON customer_id IN"
+        self._joined = (
+            f"SELECT number, revision, customer_id, {columns} FROM pointer "
+            f"LEFT JOIN {table} ON customer_id IN"
+        )
         self._layout = Layout(self._codecs, tuple(SCORES))
         self._pointer = pointer
 

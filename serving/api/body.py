@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from serving.api.deadline import Deadline
 from serving.api.problems import Problem
 
 __all__ = ["MAX_BYTES", "parse_strictly", "read_strictly", "while_connected"]
@@ -56,7 +57,7 @@ async def _read(request: Request) -> bytes:
     """The body, however it is sent; it is dropped as soon as it is too large, or too slow."""
     chunks, size = [], 0
     try:
-        async with asyncio.timeout(_DEADLINE_S):
+        with Deadline(_DEADLINE_S):
             async for chunk in request.stream():
                 size += len(chunk)
                 if size > MAX_BYTES:

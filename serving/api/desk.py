@@ -9,6 +9,7 @@ from contextlib import closing
 from typing import Any, TypeVar
 
 from features.errors import TenureError
+from serving.api.deadline import Deadline
 from serving.api.limits import Pace
 from serving.api.problems import Problem
 from serving.api.rounds import Rounds
@@ -100,7 +101,7 @@ class Desk:
             raise Problem(503, "too many requests wait; try again")
         self._pace.begin()
         try:
-            async with asyncio.timeout(self._deadline):
+            with Deadline(self._deadline):
                 return await answer
         except TimeoutError:
             raise Problem(503, f"no answer within {self._deadline:.0f} seconds; try again") from None

@@ -37,7 +37,7 @@ class Forest:
 
     n_features: int
     parts: tuple[Trees, ...]
-    _ways: dict[int, Ways] = field(default_factory=dict, init=False, repr=False)
+    _ways: dict[int, tuple[Ways, ...]] = field(default_factory=dict, init=False, repr=False)
     _splits: dict[tuple[int, ...], tuple[NDArray[np.int64], ...]] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -103,15 +103,15 @@ class Forest:
         trees = self.parts[output]
         if output not in self._ways:
             self._ways[output] = ways_of(trees)
-        told = self._ways[output]
         shares = np.zeros(matrix.shape)
         for begin in range(0, len(matrix), _ROWS):
-            contribute(
-                *(trees.nodes, trees.leaves, trees.words, trees.starts),
-                *(told.edges, told.met, told.missed, told.gains, told.losses, told.dilution),
-                _in_rows(matrix[begin : begin + _ROWS]),
-                shares[begin : begin + _ROWS],
-            )
+            rows = _in_rows(matrix[begin : begin + _ROWS])
+            for told in self._ways[output]:
+                contribute(
+                    *(trees.nodes, trees.leaves, trees.words, trees.starts),
+                    *(told.edges, told.met, told.missed, told.gains, told.losses, told.dilution),
+                    *(rows, shares[begin : begin + _ROWS]),
+                )
         return shares
 
     @cached_property

@@ -4,11 +4,7 @@ import json
 import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
@@ -17,18 +13,21 @@ from typing import Any
 import httpx
 import pandas as pd
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from features.home import Home
 from serving.access.keys import add_key, revoke_key
 from serving.access.table import TABLE
 from serving.api.docs import examples
+from serving.api.example import Tenure
 from serving.batch import read_scores
 from serving.champions import load_scorer
 from serving.cli.clock import now
+from tests.serving.running import running
 
-READY_WITHIN_S = 120
 README = Path(__file__).parents[1] / "README.md"
 CURLS = re.findall(r"^(curl (?:[^\n]*\\\n)*[^\n]*)$", README.read_text(), re.MULTILINE)
+DASHBOARD = README.with_name("serving") / "grafana/tenure.json"
 HERE = "http://127.0.0.1:3000"
 
 
@@ -47,38 +46,9 @@ def key(served: Home) -> str:
 
 @pytest.fixture(scope="module")
 def server(served: Home, key: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    tenure = str(Path(sys.executable).with_name("tenure"))
-    command = [tenure, "serve", "--home", str(served.path), "--port", str(port)]
     log = tmp_path_factory.mktemp("serve") / "log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            command,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-            env={**os.environ, "TENURE_ACCESS": "keys"},
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_ready(address, process, log)
-        yield address
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
-
-
-def _wait_until_ready(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + READY_WITHIN_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(f"{address}/readyz", timeout=5).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.2)  # between two questions, not for timing
-    pytest.fail(f"not ready: {log.read_text()[-2000:]}")
+    with running(served, log, TENURE_ACCESS="keys") as service:
+        yield service.address
 
 
 def _ask(server: str, key: str, *customer_ids: str) -> Any:
@@ -169,6 +139,41 @@ def test_every_curl_of_the_docs_is_answered_with_the_fields_of_its_example(
     page = unescape(httpx.get(f"{server}/docs", timeout=30).text)
     (curl,) = re.findall(rf"<pre>(curl -s {HERE}{path} .*?)</pre>", page, re.DOTALL)
     assert set(_shell(curl, server, key)) == set(examples()[path]["response"])
+
+
+def test_the_client_to_copy_shows_a_customer_and_tells_what_followed(
+    server: str, key: str, bank: Home
+) -> None:
+    _, frame = read_scores(bank, load_scorer(bank))
+    who = frame.loc[frame["status"] == "ok", "customer_id"].iloc[0]
+    with httpx.Client(base_url=server, timeout=30) as http:
+        crm = Tenure(http, key)
+        shown = crm.profile(who)
+        assert shown["churn"]["probability"] == _ask(server, key, who)["results"][0]["churn"]["probability"]
+        told = {"outcome_id": "crm-1", "decision_id": shown["decision_id"], "customer_id": who}
+        told |= {"at": "2026-01-02T00:00:00Z", "kind": "shown", "known_at": "2026-01-02T00:00:00Z"}
+        assert [crm.outcome(told), crm.outcome(told)] == ["new", "known"]
+
+
+def test_every_panel_of_the_dashboard_asks_for_what_the_running_service_exports(
+    server: str, served: Home, key: str
+) -> None:
+    _ask(server, key, "nobody")
+    admin = add_key(served, "admin", "test", 1, now())[1]
+    exported: dict[str, set[str]] = {}
+    text = httpx.get(f"{server}/metrics", headers=_with(admin), timeout=30).text
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            exported.setdefault(sample.name, set()).update(sample.labels)
+    asked = [t["expr"] for panel in json.loads(DASHBOARD.read_text())["panels"] for t in panel["targets"]]
+    assert len(asked) >= 10
+    for expression in asked:
+        names = set(re.findall(r"tenure_\w+", expression))
+        by = re.findall(r"by \(([^)]*)\)", expression)
+        labels = {label.strip() for each in by for label in each.split(",")}
+        labels |= set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", expression))
+        assert names and names <= set(exported), expression
+        assert all(labels <= exported[name] for name in names), expression
 
 
 def test_a_key_that_is_revoked_is_refused_at_once(server: str, served: Home) -> None:

@@ -39,9 +39,18 @@ def learned_from(spec: ModelSpec, training_set: TrainingSet, split: Split, seed:
         "seed": seed,
         "survival": list(training_set.survival),
         "horizons": [horizon.to_json() for horizon in training_set.horizons],
+        "amounts": _amounts(spec, training_set, split),
         "params": dict(spec.params),
         "lightgbm": lightgbm.__version__,
     }
+
+
+def _amounts(spec: ModelSpec, training_set: TrainingSet, split: Split) -> dict[str, list[float]]:
+    """Of value, the least and the most of each part and of the whole that the model learned from."""
+    if spec.name != "value":
+        return {}
+    learned = training_set.frame.iloc[split.train][list(training_set.labels)]
+    return {str(name): [float(amounts.min()), float(amounts.max())] for name, amounts in learned.items()}
 
 
 def _moments(times: "pd.Series[Any]") -> list[str]:

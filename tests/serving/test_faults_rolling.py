@@ -91,7 +91,8 @@ def test_workers_that_stop_lose_nobody_and_who_dies_loses_what_it_held(served: R
         served.stop_one(second, signal.SIGKILL)
     assert set(stopped) == {"200"}, stopped
     assert asking.told["200"] > stopped["200"], "the other answers while one is dead"
-    assert set(asking.told) <= {"200", *_LOST}, asking.told
+    # One worker alone may not answer all in time on a busy machine; then it says so.
+    assert set(asking.told) <= {"200", "503", *_LOST}, asking.told
     assert sum(asking.told[error] for error in _LOST) <= 2 * ASKING, "each asks one thing at a time"
     assert len(served.workers()) == 2, "who died is replaced"
 
@@ -108,7 +109,7 @@ def test_who_is_connected_while_a_worker_stops_is_answered_once_more(served: Run
     stopped = served.workers()[0]
     with ExitStack() as lines:
         mine = _one_to_each(served, lines)[stopped]
-    os.kill(stopped, signal.SIGTERM)
+        os.kill(stopped, signal.SIGTERM)
         served.wait_for(lambda: not any(c.status == "LISTEN" for c in _connections(stopped)))
         assert _ask(mine) == (200, "close")
     served.wait_for(lambda: stopped not in served.workers() and len(served.loaded()) == 2)

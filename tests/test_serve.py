@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pandas as pd
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from features.home import Home
@@ -28,7 +29,7 @@ from tests.serving.running import running
 
 README = Path(__file__).parents[1] / "README.md"
 CURLS = re.findall(r"^(curl (?:[^\n]*\\\n)*[^\n]*)$", README.read_text(), re.MULTILINE)
-DASHBOARD = README.with_name("serving") / "grafana/tenure.json"
+GRAFANA = README.with_name("serving") / "grafana"
 HERE = "http://127.0.0.1:3000"
 
 
@@ -160,7 +161,17 @@ def test_the_client_to_copy_shows_a_customer_and_tells_what_followed(
         assert [crm.outcome(told), crm.outcome(told)] == ["new", "known"]
 
 
-def test_every_panel_of_the_dashboard_asks_for_what_the_running_service_exports(
+def _expressions() -> list[str]:
+    """What the dashboard shows and the alerts watch, in Prometheus' language."""
+    panels = json.loads((GRAFANA / "tenure.json").read_text())["panels"]
+    groups = yaml.safe_load((GRAFANA / "alerts.yaml").read_text())["groups"]
+    return [
+        *(target["expr"] for panel in panels for target in panel["targets"]),
+        *(rule["expr"] for group in groups for rule in group["rules"]),
+    ]
+
+
+def test_dashboard_and_alerts_ask_for_what_the_running_service_exports(
     server: str, served: Home, key: str
 ) -> None:
     _ask(server, key, "nobody")
@@ -170,15 +181,14 @@ def test_every_panel_of_the_dashboard_asks_for_what_the_running_service_exports(
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             exported.setdefault(sample.name, set()).update(sample.labels)
-    asked = [t["expr"] for panel in json.loads(DASHBOARD.read_text())["panels"] for t in panel["targets"]]
-    assert len(asked) >= 10
-    for expression in asked:
-        names = set(re.findall(r"tenure_\w+", expression))
-        by = re.findall(r"by \(([^)]*)\)", expression)
-        labels = {label.strip() for each in by for label in each.split(",")}
-        labels |= set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", expression))
-        assert names and names <= set(exported), expression
-        assert all(labels <= exported[name] for name in names), expression
+    assert len(_expressions()) >= 20
+    for expression in _expressions():
+        by = {label for each in re.findall(r"by \(([^)]*)\)", expression) for label in each.split(", ")}
+        asked = re.findall(r"(tenure_\w+)(?:\{([^}]*)\})?", expression)
+        assert asked
+        for name, selector in asked:
+            labels = by | set(re.findall(r"(\w+)(?:=|!=)", selector))
+            assert name in exported and labels <= exported[name], expression
 
 
 def test_a_key_that_is_revoked_is_refused_at_once(server: str, served: Home) -> None:

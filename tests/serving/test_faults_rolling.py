@@ -170,8 +170,10 @@ def test_a_question_is_decided_once_by_whichever_worker_and_also_after_a_restart
     decided = {result["decision_id"] for result in json.loads(first)}
     assert {told(ask()) for _ in range(30)} == {first}
     assert {ask(limit=2).status_code for _ in range(30)} == {409}, "another question under the same key"
-    for pid in served.workers():
-        served.stop_one(pid, signal.SIGTERM)
+    before = set(served.workers())
+    for pid in before:
+        os.kill(pid, signal.SIGTERM)
+    served.wait_for(lambda: not before & set(served.workers()) and len(served.loaded()) == 2)
     assert told(ask()) == first
     assert ask(limit=2).status_code == 409
     logged = [d.decision_id for d in read_decisions(home.decisions_db, "live")]

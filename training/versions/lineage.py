@@ -9,6 +9,7 @@ from typing import Any
 import lightgbm
 import pandas as pd
 
+from features import __version__
 from features.vocabulary import AS_OF, CUSTOMER_ID
 from training.datasets import TrainingSet
 from training.specs import ModelSpec
@@ -63,7 +64,7 @@ def _moments(times: "pd.Series[Any]") -> list[str]:
 
 def code_version(root: Path) -> dict[str, str]:
     """`code_version`, `code_sha256`, and `code_commit` where `root` is a git working copy."""
-    found = {"code_version": version("tenure"), "code_sha256": _code_sha256(root)}
+    found = {"code_version": __version__, "code_sha256": _code_sha256(root)}
     commit = _commit(root / ".git")
     return {**found, "code_commit": commit} if commit else found
 

@@ -55,7 +55,7 @@ def test_a_bento_answers_from_an_empty_folder_without_the_sources(
         return done.stdout
 
     bentoml = str(Path(sys.executable).with_name("bentoml"))
-    tag = ran(bentoml, "build", "--output", "tag", where=sources).strip().rpartition("tag:")[2]
+    tag = ran(bentoml, "build", "--output", "tag", where=sources).strip().rpartition("__tag__:")[2]
     shutil.rmtree(sources)
     served = (sys.executable, "-S", "-c", _SERVED, tag, sysconfig.get_path("purelib"))
     told, files = json.loads(ran(*served, where=empty, TENURE_HOME=str(home.path)).splitlines()[-1])

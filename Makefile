@@ -71,8 +71,8 @@ bench-quality: install   ## models beside FLAML and plain baselines; TENURE_SAMP
 bento: install   ## build a bento of the service (its build needs uv or pip, and the network)
 	BENTOML_DO_NOT_TRACK=True $(BIN)/bentoml build
 
-fuzz: install   ## questions to the API by its own description, many more than the tests ask
-	TENURE_FUZZ=900 $(BIN)/pytest tests/serving/test_schemathesis.py tests/serving/test_events.py -k breaks_the_service
+fuzz: install   ## more than 10,000 questions to the API, made from its own description
+	TENURE_FUZZ=1000 $(BIN)/pytest tests/serving/test_schemathesis.py tests/serving/test_events.py -k breaks_the_service
 
 lock:            ## resolve the lock anew (needs uv)
 	uv pip compile --upgrade --universal --python-version 3.11 --group dev --extra spark --no-emit-index-url \

@@ -223,10 +223,22 @@ class Scorer:
 
     @cached_property
     def _bounds(self) -> tuple[Floats, Floats]:
-        """The least and the most that each score can be, infinities excluded."""
+        """The least and the most that each score can be, infinities excluded.
+
+        A customer may cost the bank money, so value has no floor of its own: what training saw, and as
+        much again on either side, is what it can be. Models that do not say what they saw have no bound.
+        """
         money = np.array([name.startswith(("value_", "margin_")) for name in self.names])
         most = np.finfo(np.float64).max
-        return np.where(money, -most, 0.0), np.where(money, most, 1.0)
+        low, high = np.where(money, -most, 0.0), np.where(money, most, 1.0)
+        saw = self.model("value").training.get("amounts", {})
+        of = {**{part: part for part in self.parts}, **dict.fromkeys(("expected", "p10", "p90"), "value")}
+        for name, label in of.items():
+            if label in saw:
+                least, greatest = saw[label]
+                place, width = self.places[f"value_{name}"], greatest - least
+                low[place], high[place] = least - width, greatest + width
+        return low, high
 
     def _numbers(self, columns: Columns) -> tuple[Floats, Mask, list[tuple[str, ...]]]:
         """Scores (n, names), which of them are impossible, and by row what is unseen."""

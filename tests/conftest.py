@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -33,12 +33,14 @@ CUSTOMERS = 3_000
 Verb = Callable[..., Any]
 
 
-def run_verb(home: Path, *words: str, may_be_refused: bool = False) -> Any:
+def run_verb(
+    home: Path, *words: str, may_be_refused: bool = False, env: Mapping[str, str] | None = None
+) -> Any:
     """Run `tenure WORDS --home HOME --json` and return its answer, or None where it was refused.
 
     Any other error, or a refusal that was not expected, fails the test.
     """
-    done = CliRunner().invoke(main, [*words, "--home", str(home), "--json"])
+    done = CliRunner().invoke(main, [*words, "--home", str(home), "--json"], env=env)
     if may_be_refused and done.exit_code == RefusedError.exit_code:
         return None
     assert done.exit_code == 0, done.stderr or done.output

@@ -2,12 +2,12 @@
 
 import csv
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
 from features.home import Home
 from serving.scoring import MODELS
+from tests.conftest import Verb
 
 
 def read_list(path: Path) -> list[dict[str, str]]:
@@ -15,9 +15,13 @@ def read_list(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_the_loop_closes(own_bank: tuple[Home, Any], tmp_path: Path) -> None:
-    home, tenure = own_bank
-    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+def test_the_loop_closes(own_bank: tuple[Home, Verb], tmp_path: Path) -> None:
+    story(*own_bank, tmp_path)
+
+
+def story(home: Home, tenure: Verb, folder: Path) -> None:
+    """What happens to a bank to write to, whatever stores its verbs use."""
+    first, second = folder / "first.csv", folder / "second.csv"
 
     # A marketer pulls a list for consumer loans; a tenth of it is kept as control.
     pulled = tenure("lists", "pull", "--product", "loan", "--size", "200", "--out", str(first))

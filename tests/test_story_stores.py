@@ -2,23 +2,40 @@
 
 import csv
 import json
+import re
 import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
+import yaml
 from click.testing import CliRunner
 
+from features.database.address import Address
 from features.home import Home, home_of
 from features.settings import read_settings
 from serving.cli.main import main
 from serving.deciding.adviser import LIVE, adviser_of
 from serving.live import load_live
 from serving.log.decisions import Decision, read_decisions
+from tests.conftest import run_verb
 from tests.features.online_rows import redis_server
 from tests.postgres import Server
+from tests.test_story import story
 from training.versions.champions import Champions
+
+_ROOT = Path(__file__).parents[1]
+_BLOCKS = re.findall(r"```sh\n(.*?)```", (_ROOT / "mlflow/README.md").read_text(), re.DOTALL)
 
 
 def _verb(environment: dict[str, str], *words: str) -> Any:
@@ -85,6 +102,23 @@ def test_servers_tell_what_the_embedded_stores_tell(bank: Home, postgres: Server
         assert far_told[what] == found, what
 
 
+def test_the_loop_closes_on_servers_alone(bank: Home, postgres: Server, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(bank.path, home)
+    for own in ("online.db", "mlflow.db"):
+        (home / own).unlink()
+    with redis_server(tmp_path) as redis:
+        far = {
+            "TENURE_ONLINE": redis,
+            "TENURE_DECISIONS": postgres.new_database("loop"),
+            "TENURE_MLFLOW": postgres.new_database("loop_models"),
+        }
+        tenure = partial(run_verb, home, env=far)
+        tenure("features", "materialize")
+        story(Home(home, Address(far["TENURE_DECISIONS"])), tenure, tmp_path)
+    assert not any((home / own).exists() for own in ("online.db", "mlflow.db", "decisions.db"))
+
+
 def test_a_model_trained_on_a_server_is_that_of_the_embedded_registry(
     bank: Home, postgres: Server, tmp_path: Path
 ) -> None:
@@ -102,3 +136,52 @@ def test_a_model_trained_on_a_server_is_that_of_the_embedded_registry(
     _verb(environment, "models", "rollback", "churn")
     assert Champions(Home(home)).champion("churn").run_id == before.run_id
     assert not (home / "mlflow.db").exists()
+    with _tracking_server(environment["TENURE_MLFLOW"], tmp_path) as server:
+        found = server.get("/api/2.0/mlflow/registered-models/get", params={"name": "churn"}).json()
+        assert found["registered_model"]["latest_versions"][0]["run_id"] == trained["run_id"]
+        run = server.get("/api/2.0/mlflow/runs/get", params={"run_id": trained["run_id"]}).json()["run"]
+        assert run["info"]["status"] == "FINISHED" and run["data"]["metrics"]
+
+
+@contextmanager
+def _tracking_server(database: str, folder: Path) -> Iterator[httpx.Client]:
+    """MLflow's server by the very command of its README, over another database and port."""
+    [command] = [block for block in _BLOCKS if "mlflow server" in block]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command, replaced = re.subn(
+        r"postgresql\+psycopg://\S+", database.replace("://", "+psycopg://"), command
+    )
+    command = command.replace("--port 5000", f"--port {port}").replace("$PWD/var", str(folder))
+    command = command.replace(".venv/bin", str(Path(sys.executable).parent))
+    assert replaced == 1 and port in command
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(["bash", "-c", f"exec {command}"], stdout=log, stderr=log, cwd=_ROOT)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            while not _answers(client):
+                assert process.poll() is None, (folder / "server.log").read_text()[-2000:]
+                time.sleep(0.2)  # between two questions, not for timing
+            yield client
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_the_database_of_the_compose_file_is_the_one_that_its_readme_names() -> None:
+    services = yaml.safe_load((_ROOT / "mlflow/compose.yaml").read_text())["services"]
+    database, said = services["database"], services["database"]["environment"]
+    urls = [urlsplit(url) for url in re.findall(r"postgresql\S*://tenure\S+", "".join(_BLOCKS))]
+    assert len(urls) == 2
+    for url in urls:
+        assert (url.username, url.path) == (said["POSTGRES_USER"], f"/{said['POSTGRES_DB']}")
+        assert f"{url.hostname}:{url.port}:5432" in database["ports"]
+    assert "POSTGRES_PASSWORD" in said and any("POSTGRES_PASSWORD=" in block for block in _BLOCKS)

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from features import __version__
 from serving.access.describe import describe_access
 from serving.access.guard import Access, Guard
 from serving.api.deciding import offers_text, outcomes_answer
@@ -63,7 +63,7 @@ def create_app(
     ready
         Whether all that an answer needs is there; None: whether the desk has an adviser.
     """
-    app = FastAPI(title="Tenure", version=version("tenure"), docs_url=None, redoc_url=None)
+    app = FastAPI(title="Tenure", version=__version__, docs_url=None, redoc_url=None)
     install(app)
     _add_scoring(app, desk)
     _add_deciding(app, desk)

@@ -107,7 +107,8 @@ class _Disk:
 
     def fail(self) -> None:
         """Make the kernel find an error, and with that give up writing."""
-        [device] = [line.split()[0] for line in Path("/proc/mounts").open() if str(self.path) in line]
+        mounted = Path("/proc/mounts").read_text().splitlines()
+        [device] = [line.split()[0] for line in mounted if str(self.path) in line]
         Path(f"/sys/fs/ext4/{Path(device).name}/trigger_fs_error").write_text("worn\n")
 
 

@@ -4,18 +4,23 @@ import asyncio
 import gzip
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from features.home import Home
 from serving.api.app import create_app
 from serving.api.body import MAX_BYTES
 from serving.api.desk import Desk
 from serving.api.limits import Pace
 from serving.deciding.adviser import Adviser, adviser_of
 from serving.live import Live
+from serving.log.decisions import open_log
+from serving.scoring import Scorer
+from training.versions.champions import Champions
 
 JSON = {"Content-Type": "application/json"}
 
@@ -188,3 +193,30 @@ def test_a_clock_that_jumps_by_a_day_fails_nobody(adviser: Adviser, jump: int) -
     answers = [client.post("/v1/scores", json={"customer_ids": ["C0001"]}) for _ in range(6)]
     assert [answer.status_code for answer in answers] == [200] * 6
     assert len({answer.json()["request_id"] for answer in answers}) == 6
+
+
+@pytest.mark.parametrize("jump", [-1, 1])
+def test_what_is_recorded_while_the_clock_jumps_by_a_day_keeps_its_order(
+    home: Home, scorer: Scorer, memory_reader: Any, jump: int
+) -> None:
+    true = datetime(2026, 1, 2, tzinfo=UTC)
+    moments, shown = [true, true + timedelta(days=jump), true], [true]
+    adviser = adviser_of(Live(scorer, memory_reader(), lambda: shown[0]), home, "pepper")
+    client = TestClient(create_app(Desk(lambda: adviser), lambda: shown[0]))
+    champions, told = Champions(home), []
+    for number, moment in enumerate(moments, 10):
+        shown[0] = moment
+        answer = client.post("/v1/offers", json={"customer_ids": ["C0001"]})
+        assert answer.status_code == 200
+        told.append(answer.json()["results"][0]["decision_id"])
+        version = replace(champions.champion("churn"), version=number)
+        champions.move("promote", version, ("test",), who="ada", at=moment)
+        assert champions.champion("churn").version == number, "the latest is the one that was said last"
+    with open_log(home.decisions_db, only_read=True) as log:
+        rows = log.execute("SELECT decision_id, decided_at FROM decisions ORDER BY rowid").fetchall()
+    assert [row[0] for row in rows] == told
+    assert [datetime.fromisoformat(row[1]) for row in rows] == moments
+    outcome = {"outcome_id": "o1", "decision_id": told[1], "customer_id": "C0001", "kind": "shown"}
+    outcome |= {"at": true.isoformat(), "known_at": true.isoformat()}
+    [received] = client.post("/v1/outcomes", json={"outcomes": [outcome]}).json()["results"]
+    assert received == {"outcome_id": "o1", "status": "new", "flag": "early" if jump > 0 else ""}

@@ -91,7 +91,8 @@ def test_workers_that_stop_lose_nobody_and_who_dies_loses_what_it_held(served: R
         served.stop_one(second, signal.SIGKILL)
     assert set(stopped) == {"200"}, stopped
     assert asking.told["200"] > stopped["200"], "the other answers while one is dead"
-    assert set(asking.told) <= {"200", *_LOST}, asking.told
+    # One worker alone may not answer all in time on a busy machine; then it says so.
+    assert set(asking.told) <= {"200", "503", *_LOST}, asking.told
     assert sum(asking.told[error] for error in _LOST) <= 2 * ASKING, "each asks one thing at a time"
     assert len(served.workers()) == 2, "who died is replaced"
 
@@ -107,18 +108,27 @@ def test_the_tracking_database_is_down_and_nobody_notices(served: Running) -> No
 def test_who_is_connected_while_a_worker_stops_is_answered_once_more(served: Running) -> None:
     stopped = served.workers()[0]
     with ExitStack() as lines:
-        mine: list[HTTPConnection] = []
-        while len(mine) < 3:  # the workers share newcomers as they like
-            line = HTTPConnection("127.0.0.1", served.port, timeout=WITHIN_S)
-            lines.callback(line.close)
-            line.connect()
-            assert _ask(line)[0] == 200
-            if _peer(line) in _peers(stopped):
-                mine.append(line)
+        mine = _one_to_each(served, lines)[stopped]
         os.kill(stopped, signal.SIGTERM)
         served.wait_for(lambda: not any(c.status == "LISTEN" for c in _connections(stopped)))
-        assert [_ask(line) for line in mine] == [(200, "close")] * 3
+        assert _ask(mine) == (200, "close")
     served.wait_for(lambda: stopped not in served.workers() and len(served.loaded()) == 2)
+
+
+def _one_to_each(served: Running, lines: ExitStack) -> dict[int, HTTPConnection]:
+    """A connection to each worker, which has answered on it; the workers share newcomers as they like."""
+    found: dict[int, HTTPConnection] = {}
+
+    def each() -> bool:
+        line = HTTPConnection("127.0.0.1", served.port, timeout=WITHIN_S)
+        lines.callback(line.close)
+        line.connect()
+        assert _ask(line)[0] == 200
+        found.update({pid: line for pid in served.workers() if _peer(line) in _peers(pid)})
+        return len(found) == 2
+
+    served.wait_for(each)
+    return found
 
 
 def _ask(line: HTTPConnection) -> tuple[int, str | None]:
@@ -160,8 +170,10 @@ def test_a_question_is_decided_once_by_whichever_worker_and_also_after_a_restart
     decided = {result["decision_id"] for result in json.loads(first)}
     assert {told(ask()) for _ in range(30)} == {first}
     assert {ask(limit=2).status_code for _ in range(30)} == {409}, "another question under the same key"
-    for pid in served.workers():
-        served.stop_one(pid, signal.SIGTERM)
+    before = set(served.workers())
+    for pid in before:
+        os.kill(pid, signal.SIGTERM)
+    served.wait_for(lambda: not before & set(served.workers()) and len(served.loaded()) == 2)
     assert told(ask()) == first
     assert ask(limit=2).status_code == 409
     logged = [d.decision_id for d in read_decisions(home.decisions_db, "live")]
@@ -173,10 +185,7 @@ def test_without_files_for_more_connections_it_is_not_ready_nobody_dies_and_then
 ) -> None:
     workers = served.workers()
     with ExitStack() as lines:
-        kept = HTTPConnection("127.0.0.1", served.port, timeout=WITHIN_S)
-        lines.callback(kept.close)
-        kept.connect()
-        assert _ask(kept)[0] == 200
+        kept = _one_to_each(served, lines)[workers[0]]
         for pid in workers:
             most = resource.prlimit(pid, resource.RLIMIT_NOFILE)
             few = psutil.Process(pid).num_fds() + 20

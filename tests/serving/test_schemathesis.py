@@ -2,7 +2,7 @@
 
 import os
 from datetime import UTC, datetime
-from itertools import count
+from itertools import count, cycle
 
 import pytest
 import schemathesis
@@ -74,7 +74,25 @@ def test_no_question_breaks_the_service_or_its_description(described, key, path,
     ask_about(described, key, path, mode)
 
 
-def ask_about(described, key, path, mode, changed=lambda case: None):
+@pytest.mark.parametrize("mode", BOTH, ids=lambda mode: mode.value)
+def test_no_outcome_of_a_decision_breaks_the_service(home, scorer, memory_reader, frame, key, mode):
+    adviser = adviser_of(Live(scorer, memory_reader()), home, "pepper")
+    ids = frame["customer_id"].head(20).tolist()
+    made = cycle(a.decision for a in adviser.answer(ids, name="visit") if a.decision)
+
+    def changed(case):
+        told = case.body.get("outcomes") if isinstance(case.body, dict) else None
+        for outcome in told if isinstance(told, list) else ():
+            if isinstance(outcome, dict):
+                decision = next(made)
+                outcome |= {"decision_id": decision.decision_id, "customer_id": decision.customer_id}
+
+    described = described_by(home, Desk(lambda: adviser))
+    checks = CHECKS if mode is GenerationMode.POSITIVE else [not_a_server_error, status_code_conformance]
+    ask_about(described, key, "/v1/outcomes", mode, changed, checks)
+
+
+def ask_about(described, key, path, mode, changed=lambda case: None, checks=CHECKS):
     """Ask one route CASES questions, each of which `changed` may change, and check every answer."""
     operation = next(o for o in (r.ok() for r in described.get_all_operations()) if o.path == path)
 
@@ -82,6 +100,6 @@ def ask_about(described, key, path, mode, changed=lambda case: None):
     @settings(max_examples=CASES, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
     def ask(case):
         changed(case)
-        case.call_and_validate(checks=CHECKS, headers={"Authorization": f"Bearer {key}"})
+        case.call_and_validate(checks=checks, headers={"Authorization": f"Bearer {key}"})
 
     ask()

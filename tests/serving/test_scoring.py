@@ -89,6 +89,28 @@ def test_a_score_that_cannot_be_is_an_abstention(scorer, frame, model, head):
         assert all(np.isnan(values[row]) for values in scores.values.values())
 
 
+def test_a_value_beyond_what_training_can_have_taught_is_an_abstention_and_a_loss_is_not(scorer, frame):
+    value, version = scorer.models["value"]
+    consenting = from_frame(frame[frame["consent_profiling"] == 1].head(50))
+    usual = scorer.score(consenting).values["value_expected"]
+    assert (usual < 0).any(), "a customer may cost the bank money"
+
+    def scored(**ranges):
+        saw = replace(value, training={**value.training, "amounts": ranges})
+        return Scorer({**scorer.models, "value": (saw, version)}, scorer.catalogue).score(consenting)
+
+    least, greatest = float(usual.min()), float(usual.max())
+    assert set(scored(value=[least, greatest]).status) == {OK}
+    third = (greatest - least) / 3
+    narrow = scored(value=[least, least + third])  # as much again above it: what lies beyond cannot be
+    beyond = usual > least + 2 * third
+    assert beyond.any() and not beyond.all()
+    assert [status == ABSTAIN for status in narrow.status] == beyond.tolist()
+    row = beyond.tolist().index(True)
+    assert "impossible_score:value_expected" in narrow.reasons[row]
+    assert all(np.isnan(values[row]) for values in narrow.values.values())
+
+
 def test_an_empty_batch_and_a_missing_column(scorer, frame):
     columns = from_frame(frame.head(0))
     assert scorer.score(columns).status == []

@@ -1,13 +1,9 @@
 """Two real services of one bank on one machine, the first with two workers: counts and rates of all."""
 
-import os
 import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,33 +13,26 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from features.home import Home
-from serving.access.keys import add_key
+from serving.access.keys import add_key, revoke_key
 from serving.cli.clock import now
 from tests.serving.conftest import AS_OF
 from tests.serving.online_bank import put_online
+from tests.serving.running import WITHIN_S, Running, running
 
-WITHIN_S = 60
 RATE = 2
 
 
 @dataclass(frozen=True)
 class Service:
-    address: str
-    process: subprocess.Popen[bytes]
-    log: Path
+    running: Running
     admin: str
 
-    def wait_for(self, what: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + WITHIN_S
-        while not what():
-            assert time.monotonic() < deadline and self.process.poll() is None, self.log.read_text()[-2000:]
-            time.sleep(0.1)  # between two questions, not for timing
-
-    def workers(self) -> list[int]:
-        return sorted(child.pid for child in psutil.Process(self.process.pid).children())
+    @property
+    def address(self) -> str:
+        return self.running.address
 
     def folder(self) -> Path:
-        return Path(psutil.Process(self.workers()[0]).environ()["PROMETHEUS_MULTIPROC_DIR"])
+        return Path(psutil.Process(self.running.workers()[0]).environ()["PROMETHEUS_MULTIPROC_DIR"])
 
     def counting(self) -> set[int]:
         """Workers that say every second how they are."""
@@ -66,37 +55,18 @@ class Service:
         }
 
 
-@contextmanager
-def _service(home: Home, workers: int, log: Path, admin: str) -> Iterator[Service]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    tenure = str(Path(sys.executable).with_name("tenure"))
-    command = [tenure, "serve", "--home", str(home.path), "--port", str(port), "--workers", str(workers)]
-    rates = {"TENURE_ACCESS": "keys", "TENURE_RATES": f"admin=1000,analyst={RATE}"}
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            command, stdout=out, stderr=out, start_new_session=True, env={**os.environ, **rates}
-        )
-    try:
-        yield Service(f"http://127.0.0.1:{port}", process, log, admin)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
-
-
 @pytest.fixture
 def services(home: Home, frame, tmp_path: Path) -> Iterator[tuple[Service, Service]]:
     put_online(home, frame, "2026-01-01.1", AS_OF)
     admin = add_key(home, "admin", "test", 1, now())[1]
+    rates = {"TENURE_ACCESS": "keys", "TENURE_RATES": f"admin=1000,analyst={RATE}"}
     with ExitStack() as stack:
-        both = [
-            stack.enter_context(_service(home, workers, tmp_path / f"log{workers}", admin))
+        first, second = (
+            Service(stack.enter_context(running(home, tmp_path / f"log{workers}", workers, **rates)), admin)
             for workers in (2, 1)
-        ]
-        for service, workers in zip(both, (2, 1), strict=True):
-            service.wait_for(lambda s=service, n=workers: len(s.workers()) == n and len(s.counting()) == n)
-        yield both[0], both[1]
+        )
+        first.running.wait_for(lambda: len(first.counting()) == 2)
+        yield first, second
 
 
 def test_workers_count_and_limit_together_and_services_apart(
@@ -115,8 +85,14 @@ def test_workers_count_and_limit_together_and_services_apart(
     most = RATE + RATE * (time.monotonic() - begun)
     assert set(told) == {200, 429} and told.count(200) <= most
 
-    dead = first.workers()[0]
-    os.kill(dead, signal.SIGKILL)
-    first.wait_for(lambda: dead not in first.workers() and len(first.counting() - {dead}) == 2)
-    assert first.counted() == {"200": 20.0 + told.count(200), "429": float(told.count(429))}
-    assert first.counting() == set(first.workers()), "the gauges of who died are gone"
+    made, gone = add_key(home, "admin", "test", 1, now())
+    assert {first.ask(gone) for _ in range(10)} == {200}
+    revoke_key(home, made.id, now())
+    assert {first.ask(gone) for _ in range(10)} == {401}, "no worker knows it any longer"
+    answered = 20.0 + told.count(200) + 10
+
+    dead = first.running.workers()[0]
+    first.running.stop_one(dead, signal.SIGKILL)
+    first.running.wait_for(lambda: len(first.counting() - {dead}) == 2)
+    assert first.counted() == {"200": answered, "401": 10.0, "429": float(told.count(429))}
+    assert first.counting() == set(first.running.workers()), "the gauges of who died are gone"

@@ -9,6 +9,7 @@ from typing import Any
 import lightgbm
 import pandas as pd
 
+from features import __version__
 from features.vocabulary import AS_OF, CUSTOMER_ID
 from training.datasets import TrainingSet
 from training.specs import ModelSpec
@@ -39,9 +40,18 @@ def learned_from(spec: ModelSpec, training_set: TrainingSet, split: Split, seed:
         "seed": seed,
         "survival": list(training_set.survival),
         "horizons": [horizon.to_json() for horizon in training_set.horizons],
+        "amounts": _amounts(spec, training_set, split),
         "params": dict(spec.params),
         "lightgbm": lightgbm.__version__,
     }
+
+
+def _amounts(spec: ModelSpec, training_set: TrainingSet, split: Split) -> dict[str, list[float]]:
+    """Of value, the least and the most of each part and of the whole that the model learned from."""
+    if spec.name != "value":
+        return {}
+    learned = training_set.frame.iloc[split.train][list(training_set.labels)]
+    return {str(name): [float(amounts.min()), float(amounts.max())] for name, amounts in learned.items()}
 
 
 def _moments(times: "pd.Series[Any]") -> list[str]:
@@ -54,7 +64,7 @@ def _moments(times: "pd.Series[Any]") -> list[str]:
 
 def code_version(root: Path) -> dict[str, str]:
     """`code_version`, `code_sha256`, and `code_commit` where `root` is a git working copy."""
-    found = {"code_version": version("tenure"), "code_sha256": _code_sha256(root)}
+    found = {"code_version": __version__, "code_sha256": _code_sha256(root)}
     commit = _commit(root / ".git")
     return {**found, "code_commit": commit} if commit else found
 

@@ -18,7 +18,6 @@ from serving.deciding.prices import read_prices
 from serving.lists.allotment import Fair
 from serving.lists.fresh import check_fresh
 from serving.lists.plan import make_plan
-from serving.lists.plan_manifest import told
 from serving.lists.pull import pull
 from serving.lists.sources import gather
 from serving.log.decisions import read_decisions, record_decisions
@@ -230,13 +229,6 @@ def test_who_withdrew_consent_since_the_features_were_built_is_left_out(scored, 
     assert not left & {pushed, imported, erased}
     found = {d.customer_id: d for d in read_decisions(scored.decisions_db, after.manifest.plan_id)}
     assert "no_marketing_consent" in found[pushed].removed and found[pushed].action == ""
-
-
-def test_groups_too_small_are_not_told_and_cannot_be_worked_out():
-    assert told(["a"] * 30 + ["b"] * 20 + ["c"] * 3) == {"a": 30, "b": None, "c": None}
-    assert told(["a"] * 30 + ["b"] * 4 + ["c"] * 3) == {"a": 30, "b": None, "c": None}
-    assert told(["a"] * 30 + ["b"] * 20) == {"a": 30, "b": 20}
-    assert told([]) == {}
 
 
 def test_the_verb_plans_and_says_what_the_limits_are_worth(scored, tmp_path):

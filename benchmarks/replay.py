@@ -1,11 +1,12 @@
 """A month through the API, in many ways: customers come one after the other, and one budget is for all.
 
-A simulated bank plans its month within limits that bind. Then its customers ask for offers, evenly over the
-plan's thirty days, a tenth of the questions over HTTP, the others by the function behind it. Features stay
-as the plan saw them, as if they were built anew every day. Limits bind all arms and exploration; value is
-that of the champion's customers who do not explore, of each the first contact alone. It stands beside that
-of the best plan for the same customers, had it known who comes. With fixed prices the plan's stand all
-month; limits close options then too.
+A simulated bank plans its month within limits that bind: shares of what the champion would use without, or
+25 of money. Offers are worth what their priors say, as before contacts are learned from. Then its customers
+ask for offers, evenly over the plan's thirty days, a tenth of the questions over HTTP, the others by the
+function behind it. Features stay as the plan saw them, as if they were built anew every day. Limits bind all
+arms and exploration; value is that of the champion's customers who do not explore, of each the first contact
+alone. It stands beside that of the best plan for the same customers, had it known who comes. With fixed
+prices the plan's stand all month; limits close options then too.
 
 `make bench-replay SIZE=small|full`
 """
@@ -154,11 +155,10 @@ def situations(home: Home) -> Iterator[tuple[str, str, PlanPrices, tuple[Month, 
     """What is scarce, the row that it is, a plan with that, and the months to live through."""
     random, best, worst = Month(), Month(order="best first"), Month(order="worst first")
     few = Month(come=0.8)
-    money = plan_month(home, money=0.4)
     others = (few, Month(come=0.8, order="worst first"), Month(again=0.2))
-    yield "money", BUDGET, money, (random, best, worst, *others)
-    yield "twice the money", BUDGET, limit(home, 2.0 * money.limits[BUDGET]), (random, few)
-    yield "25 of money", BUDGET, limit(home, 25.0), (random, worst, few)
+    yield "money", BUDGET, plan_month(home, money=0.4), (random, best, worst, *others)
+    yield "less money", BUDGET, limit(home, 25.0), (random, worst)
+    yield "more money", BUDGET, plan_month(home, money=0.8), (random,)
     hours = plan_month(home, hours=0.4)
     yield "phone hours", HOURS, hours, (random, worst, few)
     both = limit(home, 0.8 * hours.spent[BUDGET], hours.limits[HOURS])

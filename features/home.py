@@ -101,6 +101,11 @@ class Home:
         return self.path / "plans"
 
     @property
+    def erased(self) -> Path:
+        """Who was erased, as keyed hashes, and the receipts."""
+        return self.path / "erased"
+
+    @property
     def reports(self) -> Path:
         """Pages for people: quality, features."""
         return self.path / "reports"
@@ -141,10 +146,9 @@ def write_whole(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
+        _sync(part)
         part.replace(path)
-        _sync_folder(path.parent)
+        _sync(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
@@ -166,12 +170,11 @@ def write_whole_folder(path: Path) -> Iterator[Path]:
         yield part
         for written in part.rglob("*"):
             if written.is_file():
-                with written.open("rb") as handle:
-                    os.fsync(handle.fileno())
+                _sync(written)
         if path.exists():
             path.rename(old)
         part.rename(path)
-        _sync_folder(path.parent)
+        _sync(path.parent)
     finally:
         _put_back(path)
         shutil.rmtree(old, ignore_errors=True)
@@ -201,9 +204,7 @@ def only_writer(home: Home) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise NotReadyError(
-                f"{home.path}: locked, another command is writing; cure: wait for it"
-            ) from error
+            raise NotReadyError(f"{home.path}: locked by another command; cure: wait for it") from error
         yield
 
 
@@ -246,8 +247,8 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -28,6 +28,7 @@ SETTINGS = (
     Setting("TENURE_THREADS", "2", "threads for building features and for training"),
     Setting("TENURE_MEMORY", "4GB", "memory that DuckDB may use before it spills to disk"),
     Setting("TENURE_MAX_QUARANTINED", "0.01", "share of a table's rows that an import may quarantine"),
+    Setting("TENURE_MIN_GROUP", "20", "fewer customers are neither counted as a group nor listed"),
     Setting("TENURE_SALT", "tenure", "salt of the hash that draws control groups; keep it secret"),
     Setting(
         "TENURE_SPARK_MASTER", "", "Spark cluster of `features build --engine spark`; empty: this machine"
@@ -73,6 +74,7 @@ class Settings:
     salt: str
     sample_data: Path | None
     max_quarantined: float = 0.01
+    min_group: int = 20
     spark_master: str = ""
     online: str = ""
     four_eyes: bool = False
@@ -89,15 +91,15 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     Raises
     ------
     ConfigError
-        If TENURE_THREADS is not a whole number of at least 1, TENURE_MAX_QUARANTINED no share,
+        If TENURE_THREADS or TENURE_MIN_GROUP is no whole number from 1 on, TENURE_MAX_QUARANTINED no share,
         TENURE_FOUR_EYES neither on nor off, TENURE_DECISIONS or TENURE_MLFLOW no URL of a server, or a
         setting of access breaks its form.
     """
     source = os.environ if environ is None else environ
     value = {s.name: source.get(s.name) or s.default for s in SETTINGS}
-    threads = value["TENURE_THREADS"]
-    if not threads.isdigit() or int(threads) < 1:
-        raise ConfigError(f"TENURE_THREADS: '{threads}' is not a whole number of at least 1")
+    for name in ("TENURE_THREADS", "TENURE_MIN_GROUP"):
+        if not value[name].isdecimal() or int(value[name]) < 1:
+            raise ConfigError(f"{name}: '{value[name]}' is not a whole number of at least 1")
     share = value["TENURE_MAX_QUARANTINED"]
     if not re.fullmatch(r"0|1|[01]?\.\d+", share) or float(share) > 1:
         raise ConfigError(f"TENURE_MAX_QUARANTINED: '{share}' is not a share from 0 to 1, such as 0.01")
@@ -106,7 +108,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     sample = value["TENURE_SAMPLE_DATA"]
     return Settings(
         home=Path(value["TENURE_HOME"]).resolve(),
-        threads=int(threads),
+        threads=int(value["TENURE_THREADS"]),
+        min_group=int(value["TENURE_MIN_GROUP"]),
         memory=value["TENURE_MEMORY"],
         max_quarantined=float(share),
         salt=value["TENURE_SALT"],

@@ -15,7 +15,7 @@ from serving.columns import Columns, Floats, length, numbers, take, words
 from serving.explain import Audience, Reason, explain
 from serving.learned import Known, LearnedScores, learned_names, learned_options, uplift_models
 from serving.policy import Mask
-from serving.table import Composition, check
+from serving.table import Composition, bounds_of, check
 from training.artifact import Model
 from training.contract import Feature, unseen, watched
 from training.ensemble import Ensemble
@@ -223,22 +223,7 @@ class Scorer:
 
     @cached_property
     def _bounds(self) -> tuple[Floats, Floats]:
-        """The least and the most that each score can be, infinities excluded.
-
-        A customer may cost the bank money, so value has no floor of its own: what training saw, and as
-        much again on either side, is what it can be. Models that do not say what they saw have no bound.
-        """
-        money = np.array([name.startswith(("value_", "margin_")) for name in self.names])
-        most = np.finfo(np.float64).max
-        low, high = np.where(money, -most, 0.0), np.where(money, most, 1.0)
-        saw = self.model("value").training.get("amounts", {})
-        of = {**{part: part for part in self.parts}, **dict.fromkeys(("expected", "p10", "p90"), "value")}
-        for name, label in of.items():
-            if label in saw:
-                least, greatest = saw[label]
-                place, width = self.places[f"value_{name}"], greatest - least
-                low[place], high[place] = least - width, greatest + width
-        return low, high
+        return bounds_of(self.names, self.parts, self.model("value").training.get("amounts", {}))
 
     def _numbers(self, columns: Columns) -> tuple[Floats, Mask, list[tuple[str, ...]]]:
         """Scores (n, names), which of them are impossible, and by row what is unseen."""

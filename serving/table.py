@@ -1,6 +1,6 @@
 """The table of scores, composed from the models' answers and checked, compiled."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numba
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from features.native import FLOATS, INTS, MASK, TABLE, Array, compiled
 
-__all__ = ["Composition", "check"]
+__all__ = ["Composition", "bounds_of", "check"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -90,6 +90,35 @@ def check(
     wrong = np.empty(table.shape, dtype=np.bool_)
     _check(table, may, first, low, high, wrong)
     return wrong
+
+
+def bounds_of(
+    names: Sequence[str], parts: Sequence[str], saw: Mapping[str, Sequence[float]]
+) -> tuple[Floats, Floats]:
+    """The least and the most that each score can be, infinities excluded, (names,) each.
+
+    A customer may cost the bank money, so value has no floor of its own: what training saw, and as much
+    again on either side, is what it can be. Models that do not say what they saw have no bound.
+
+    Parameters
+    ----------
+    parts
+        Of the value.
+    saw
+        Least and greatest amount of training, by part, and of the whole as `value`.
+    """
+    money = np.array([name.startswith(("value_", "margin_")) for name in names])
+    most = np.finfo(np.float64).max
+    low, high = np.where(money, -most, 0.0), np.where(money, most, 1.0)
+    for name, label in {
+        **{p: p for p in parts},
+        **dict.fromkeys(("expected", "p10", "p90"), "value"),
+    }.items():
+        if label in saw:
+            least, greatest = saw[label]
+            place, width = names.index(f"value_{name}"), greatest - least
+            low[place], high[place] = least - width, greatest + width
+    return low, high
 
 
 @compiled(numba.void(INTS, INTS, INTS, numba.int64[:, ::1], TABLE, TABLE, TABLE))

@@ -75,6 +75,12 @@ class Backend(Protocol):
     def append_only(self, table: str) -> tuple[str, ...]:
         """Statements after which rows of a table are neither changed nor deleted."""
 
+    def writable(self, table: str) -> tuple[str, ...]:
+        """Statements that undo `append_only`, so that rows of a table can be erased."""
+
+    def scrub(self, log: Log, tables: Sequence[str], /) -> None:
+        """Overwrite what deleted rows of some tables left behind; outside a transaction."""
+
     def errors(self) -> AbstractContextManager[None]:
         """Turn what the driver raises into Tenure's errors."""
 

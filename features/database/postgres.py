@@ -156,6 +156,14 @@ class Postgres:
             "FOR EACH STATEMENT EXECUTE FUNCTION append_only()",
         )
 
+    def writable(self, table: str) -> tuple[str, ...]:
+        """See `Backend`."""
+        return (f"DROP TRIGGER {table}_kept ON {table}",)
+
+    def scrub(self, log: Any, tables: Sequence[str], /) -> None:
+        """See `Backend`; archived write-ahead logs and backups are the server's own."""
+        log.execute(f"VACUUM (FULL) {', '.join(tables)}")
+
     @contextmanager
     def errors(self) -> Iterator[None]:
         """Turn what PostgreSQL raises about itself into Tenure's errors; its words may hold a row."""

@@ -1,6 +1,6 @@
 """One connection that is kept open, and whole transactions on it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from features.database.address import Where
@@ -57,6 +57,12 @@ class Session:
             except BaseException:
                 self._give_up(log, fresh)
                 raise
+
+    def scrub(self, tables: Sequence[str]) -> None:
+        """Overwrite what rows left behind that a transaction before this one deleted."""
+        if self._log is not None:
+            with self.backend.errors():
+                self.backend.scrub(self._log, tables)
 
     def ready(self) -> bool:
         """Whether anything was ever recorded there."""

@@ -1,7 +1,7 @@
 """Rows in an SQLite file: WAL with synchronous=FULL, so a commit survives a kill and a loss of power."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +49,7 @@ class Sqlite:
             factory=_Connection,
         )
         try:
-            for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
                 log.execute(f"PRAGMA {setting}")
             log.file = _file(self.path)
         except BaseException:
@@ -88,6 +88,16 @@ class Sqlite:
             f"BEGIN SELECT RAISE(ABORT, '{table} are append-only'); END"
             for name, verb in (("fixed", "UPDATE"), ("kept", "DELETE"))
         )
+
+    def writable(self, table: str) -> tuple[str, ...]:
+        """See `Backend`."""
+        return tuple(f"DROP TRIGGER {table}_{name}" for name in ("fixed", "kept"))
+
+    def scrub(self, log: Any, _: Sequence[str], /) -> None:
+        """Deleted rows are zeros already (secure_delete); the write-ahead log still holds them."""
+        (busy, _, _) = log.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise NotReadyError(f"{self.path}: somebody reads it; cure: erase again in a moment")
 
     @contextmanager
     def errors(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ from features.history.quality import MAX_QUARANTINED, Concern, Problem, QualityR
 from features.history.sieve import Sieve
 from features.history.sift import Against, reject, scan, unite
 from features.history.structure import OWN_ERRORS, READ_ERRORS, UNREADABLE, Opened, open_table
+from features.history.withhold import withhold
 from features.vocabulary import Catalogue
 
 __all__ = ["Inspection", "check_folder", "inspect"]
@@ -62,6 +63,7 @@ class Inspection:
         self.problems: list[Problem] = []
         self.concerns: list[Concern] = []
         self.qualities: dict[str, TableQuality] = {}
+        self.withheld: dict[str, int] = {}
 
     def take(self, opened: Opened) -> None:
         """Sift one table whose columns are right; damage inside its file shows only now."""
@@ -118,6 +120,8 @@ def inspect(inspection: Inspection, folder: Path, scratch: Path, max_quarantined
     if not any(one.present for one in opened.values()):
         cure = f"name a folder that holds tables of the contract ({', '.join(BY_NAME)}) as .parquet or .csv"
         return QualityReport((), (Problem(str(folder), "", "missing_table", 0, (), cure),))
+    if inspection.against.erased is not None:
+        inspection.withheld = withhold(inspection.connection, inspection.against.erased)
     inspection.problems += [problem for one in opened.values() for problem in one.problems]
     for name in _ORDER:
         if not opened[name].problems:

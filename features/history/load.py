@@ -19,6 +19,7 @@ from features.history.quality import MAX_QUARANTINED, QualityReport
 from features.history.quarantine import QUARANTINE, write_quarantine
 from features.history.sift import Against
 from features.history.sources import source_entry
+from features.history.withhold import Erased
 from features.home import Home, read_json, sha256_of, write_whole, write_whole_folder, write_whole_json
 from features.vocabulary import Catalogue
 
@@ -32,8 +33,8 @@ _ROW_GROUP = 122_880
 class ImportSummary:
     """What an import left in `folder`: rows a table, how many are new, and how many were set aside.
 
-    `quarantined` counts the rows of this import by table, which are in `quarantine`; `page` shows
-    its quality.
+    `quarantined` counts the rows of this import by table, which are in `quarantine`; `erased` those of
+    erased customers, which are nowhere. `page` shows its quality.
     """
 
     folder: Path
@@ -41,6 +42,7 @@ class ImportSummary:
     rows: dict[str, int]
     added: dict[str, int]
     quarantined: dict[str, int]
+    erased: dict[str, int]
     quarantine: Path
     page: Path
     report: QualityReport
@@ -63,6 +65,7 @@ def import_folder(
     now: datetime | None = None,
     max_quarantined: float = MAX_QUARANTINED,
     accept_warnings: bool = False,
+    erased: Erased | None = None,
 ) -> ImportSummary:
     """Check a folder of contract tables, and make it (or add it to) the history of a home.
 
@@ -85,6 +88,8 @@ def import_folder(
         Share of a table's rows, 0 to 1, that may be quarantined.
     accept_warnings
         Append even though bookings dropped or a column went empty.
+    erased
+        Says which customers were erased, whose rows are left out and counted; None where nobody was.
 
     Raises
     ------
@@ -102,7 +107,7 @@ def import_folder(
     with engine(threads, memory, near=near) as (connection, scratch):
         raw, sold = _catalogue(home, catalogue, scratch)
         tell(f"checking {source}")
-        inspection = Inspection(connection, Against(sold, stored, now))
+        inspection = Inspection(connection, Against(sold, stored, now, erased))
         report = inspect(inspection, source, scratch, max_quarantined)
         _refuse(report, append=append, accept_warnings=accept_warnings)
         with write_whole_folder(home.history) as part:
@@ -125,6 +130,7 @@ def import_folder(
         rows={name: table["rows"] for name, table in tables.items()},
         added=entry["added"],
         quarantined={table.name: table.quarantined for table in report.tables if table.quarantined},
+        erased=inspection.withheld,
         quarantine=home.history / QUARANTINE,
         page=page,
         report=report,

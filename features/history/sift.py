@@ -10,6 +10,7 @@ from features.history.contract import Table
 from features.history.engine import literal, name_list
 from features.history.rules import Rule, plausible, reference_rules, row_rules
 from features.history.sieve import Sieve
+from features.history.withhold import Erased
 from features.vocabulary import Catalogue
 
 __all__ = ["Against", "Scan", "reject", "scan", "unite"]
@@ -19,13 +20,15 @@ __all__ = ["Against", "Scan", "reject", "scan", "unite"]
 class Against:
     """What a folder is checked against.
 
-    `stored` is the history that it is to be appended to, `now` the moment of the import. `usable` are
-    the tables that other ones may be checked with; it grows while tables are sifted.
+    `stored` is the history that it is to be appended to, `now` the moment of the import, `erased` says
+    whose rows are left out, None for nobody's. `usable` are the tables that other ones may be checked
+    with; it grows while tables are sifted.
     """
 
     catalogue: Catalogue
     stored: Path | None
     now: datetime | None
+    erased: Erased | None = None
     usable: set[str] = field(default_factory=set)
 
 

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from features.selling.offers import Offer
+from features.tombstones import Tombstones
 from features.vocabulary import Catalogue
 from serving.api.decisions import OffersRequest, OutcomeResult, OutcomesAnswer, OutcomesRequest
 from serving.api.retries import name_of
@@ -11,7 +12,7 @@ from serving.api.watch import Tell
 from serving.deciding.adviser import Advice, Adviser, Answer
 from serving.deciding.suggestions import Suggestion
 from serving.lists.sources import iso
-from serving.log.outcomes import Outcome
+from serving.log.outcomes import Outcome, Received
 from serving.steps import Steps
 
 _JSON = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
@@ -77,10 +78,20 @@ def sources_of(adviser: Adviser, request_id: str, advice: Advice) -> dict[str, A
 
 def outcomes_answer(adviser: Adviser, request_id: str, told: OutcomesRequest) -> OutcomesAnswer:
     """Record what followed on decisions."""
-    outcomes = [Outcome(**dict(one)) for one in told.outcomes]
-    received = adviser.receive(outcomes).result()
-    results = [OutcomeResult(outcome_id=r.outcome_id, status=r.status, flag=r.flag) for r in received]
+    gone = Tombstones.of(adviser.home, adviser.salt).among(one.customer_id for one in told.outcomes)
+    outcomes = [Outcome(**dict(one)) for one in told.outcomes if one.customer_id not in gone]
+    received = iter(adviser.receive(outcomes).result() if outcomes else ())
+    results = [
+        OutcomeResult(outcome_id=one.outcome_id, status="erased_customer", flag="")
+        if one.customer_id in gone
+        else _became(next(received))
+        for one in told.outcomes
+    ]
     return OutcomesAnswer(request_id=request_id, results=results)
+
+
+def _became(one: Received) -> OutcomeResult:
+    return OutcomeResult(outcome_id=one.outcome_id, status=one.status, flag=one.flag)
 
 
 def offers_result(one: Answer, catalogue: Catalogue) -> dict[str, Any]:

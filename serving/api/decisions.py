@@ -217,13 +217,13 @@ class OutcomesRequest(Strict):
 class OutcomeResult(Strict):
     """What became of one outcome.
 
-    `status`: `new`, `known` (no effect), `changed` (refused: the id is recorded otherwise), or
-    `unknown_decision` and `other_customer` (in quarantine). `flag`: `early` before the decision, `late`
-    after its window; recorded, but not counted.
+    `status`: `new`, `known` (no effect), `changed` (refused: the id is recorded otherwise),
+    `unknown_decision` and `other_customer` (in quarantine), or `erased_customer` (nothing is kept).
+    `flag`: `early` before the decision, `late` after its window; recorded, but not counted.
     """
 
     outcome_id: str
-    status: Literal["new", "known", "changed", "unknown_decision", "other_customer"]
+    status: Literal["new", "known", "changed", "unknown_decision", "other_customer", "erased_customer"]
     flag: Literal["", "early", "late"]
 
 

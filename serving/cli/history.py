@@ -172,8 +172,10 @@ def import_summary(
 ) -> "ImportSummary":
     """Check and import a folder; without choices, that of a simulated bank, whose time is its own."""
     from features.history.load import import_folder
+    from features.tombstones import Tombstones
 
     choices = choices or _Choices(None, shell.settings.max_quarantined, accept_warnings=True)
+    stones = Tombstones.of(shell.home, shell.settings.salt)
 
     with shell.step("Checking and importing"), only_writer(shell.home):
         return import_folder(
@@ -187,6 +189,7 @@ def import_summary(
             now=choices.now,
             max_quarantined=choices.max_quarantined,
             accept_warnings=choices.accept_warnings,
+            erased=stones.among if stones.at else None,
         )
 
 
@@ -210,6 +213,8 @@ def _import(
     if set_aside:
         total = sum(set_aside.values())
         lines.append(f"{total:,} rows are in quarantine, with the reasons: {summary.quarantine}")
+    if summary.erased:
+        lines.append(f"{sum(summary.erased.values()):,} rows of erased customers were left out")
     lines += [f"written to {summary.folder}", f"quality page: {summary.page}"]
     shell.result(summary.to_dict(), "\n".join(lines))
 

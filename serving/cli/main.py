@@ -17,6 +17,7 @@ from serving.cli.loop import advance
 from serving.cli.models import models, train
 from serving.cli.monitor import monitor
 from serving.cli.outcomes import outcomes
+from serving.cli.privacy import erase
 from serving.cli.reach import check_reach
 from serving.cli.scores import score, serve
 
@@ -56,6 +57,7 @@ for _verb in (
     score,
     lists,
     outcomes,
+    erase,
     keys,
     serve,
 ):

@@ -29,10 +29,12 @@ def import_(shell: Shell, source: Path) -> None:
     """Add outcomes from a CSV file: outcome_id, decision_id, customer_id, at, kind, known_at."""
     from dataclasses import asdict
 
+    from features.tombstones import Tombstones
     from serving.log.outcome_file import import_outcomes
 
     log, limit = shell.home.decisions_db, shell.settings.max_quarantined
-    summary = import_outcomes(source, log, shell.tell, max_quarantined=limit)
+    stones = Tombstones.of(shell.home, shell.settings.salt)
+    summary = import_outcomes(source, log, shell.tell, max_quarantined=limit, erased=stones.among)
     shell.result(asdict(summary), f"{summary.rows:,} outcomes, {summary.new:,} of them new, in {log}")
 
 

@@ -19,15 +19,23 @@ def check_reach(shell: Shell) -> None:
     from serving.deciding.reach import reach
 
     with shell.step("Checking catalogue and policy on today's customers"):
-        found = reach(shell.home)
+        found = reach(shell.home).told(shell.settings.min_group)
     shell.result(found.to_dict(), _text(found))
 
 
 def _text(found: "Reach") -> str:
-    rows = [(e.kind, e.name, f"{e.allowed:,}", f"{e.wins:,}", e.why) for e in found.entries]
+    rows = [(e.kind, e.name, _count(e.allowed), _count(e.wins), e.why) for e in found.entries]
     dead = ", ".join(entry.name for entry in found.dead)
-    verdict = f"{len(found.dead)} entries cannot win: {dead}" if dead else "every entry wins for somebody"
+    verdict = (
+        f"{len(found.dead)} entries win for nobody, or too few: {dead}"
+        if dead
+        else "every entry wins for somebody"
+    )
     return (
         f"{table_text(('kind', 'name', 'allowed', 'wins', 'why not'), rows)}\n"
         f"{found.customers:,} customers, by stated priors, without budgets and capacities: {verdict}"
     )
+
+
+def _count(count: int | None) -> str:
+    return "few" if count is None else f"{count:,}"

@@ -1,4 +1,4 @@
-"""Who has withdrawn consent since the features were built, by later history and by pushed events."""
+"""Who has withdrawn consent since the features were built: by later history, events, and outcomes."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -11,6 +11,7 @@ import duckdb
 from features.home import Home
 from features.online.events import Events
 from features.vocabulary import CUSTOMER_ID
+from serving.log.decisions import log_session
 
 __all__ = ["Withdrawn", "withdrawn"]
 
@@ -26,6 +27,9 @@ _LATER = """
        OR (seen.consent_profiling = 1 AND NOT coalesce(profiling, false))
     ORDER BY customer_id
 """
+
+
+_ANSWERED = "SELECT DISTINCT customer_id FROM outcomes WHERE kind = 'opted_out' AND at >= ?"
 
 
 @dataclass(frozen=True)
@@ -50,16 +54,18 @@ class Withdrawn:
         return found
 
 
-def withdrawn(home: Home, snapshot: Path) -> Withdrawn:
-    """Ask history as it is now, and the events that it does not hold yet.
+def withdrawn(home: Home, snapshot: Path, as_of: str) -> Withdrawn:
+    """Ask history as it is now, and the events and outcomes that it does not hold yet.
 
     Parameters
     ----------
     snapshot
         The file of features whose consents are to be checked again.
+    as_of
+        When it was taken, ISO 8601 in UTC; outcomes of before are in history.
     """
     marketing, profiling = _later(home, snapshot)
-    return Withdrawn(marketing | _opted_out(home), profiling)
+    return Withdrawn(marketing | _opted_out(home) | _answered(home, as_of), profiling)
 
 
 def _later(home: Home, snapshot: Path) -> tuple[frozenset[str], frozenset[str]]:
@@ -80,3 +86,11 @@ def _opted_out(home: Home) -> frozenset[str]:
     with closing(Events(home)) as events:
         pushed = [event for _, event in events.pending() if event.source == "interactions"]
     return frozenset(event.customer_id for event in pushed if event.row.get("response") == "opted_out")
+
+
+def _answered(home: Home, as_of: str) -> frozenset[str]:
+    with closing(log_session(home.decisions_db)) as session:
+        if not session.ready():
+            return frozenset()
+        with session.transaction(only_read=True) as log:
+            return frozenset(who for (who,) in log.execute(_ANSWERED, (as_of,)).fetchall())

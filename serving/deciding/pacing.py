@@ -1,7 +1,8 @@
 """Prices on the way through a plan's month: lower where less would be used than is left, higher where more.
 
-For each row the plan tells what the whole month uses at its prices. What the rest of the month would use is
-the rest of that, times how many customers come beside those planned for. A row's price is the plan's, times
+What the rest of the month would use at the plan's prices is known by customer: the plan has a decision for
+each, and the log tells who came. So it changes nothing who asks first, the best or the worst. A row's price
+is the plan's, times
 
     (what the rest would use / what is left) ^ (1 / steepness), within [1 / most, most],
 
@@ -25,14 +26,14 @@ from serving.deciding.spending import Spending
 from serving.lists.sources import last_prices
 from serving.policy import Plan, Policy
 
-__all__ = ["DAYS", "Pacer", "Priced", "demand", "elapsed", "pace", "paced"]
+__all__ = ["DAYS", "Pacer", "Priced", "elapsed", "pace", "paced", "still_come"]
 
 Floats = NDArray[np.float64]
 
 DAYS = 30
 """How long a plan's limits are for."""
 
-_MOST, _CHANCE = 8.0, 2.0
+_MOST, _CHANCE, _DOUBT = 8.0, 2.0, 0.05
 _AT_ONCE = 100
 
 
@@ -65,9 +66,7 @@ class Priced:
     @property
     def kept(self) -> Floats:
         """(options,), what experiments may use of each, see `serving.deciding.room`."""
-        if self.plan is None or not self.plan.kept:
-            return np.ones(len(self.closed))
-        return np.asarray(self.plan.kept, dtype=np.float64)
+        return np.asarray(self.plan.kept, dtype=np.float64) if self.plan else np.ones(len(self.closed))
 
     def of(self, managers: Sequence[str]) -> Floats:
         """What the scarce things that each option uses are worth elsewhere, (n, options)."""
@@ -96,22 +95,26 @@ def pace(due: float, left: float, steepness: float) -> float:
     return math.exp(min(max((math.log(due) - math.log(left)) / steepness, -most), most))
 
 
-def demand(asked: int, planned: int, share: float) -> float:
-    """How many customers come beside those planned for, 1 as long as chance explains it.
+def still_come(came: int, planned: int, share: float) -> float:
+    """The chance that a customer of the plan who has not come yet still does, in [0, 1].
+
+    All come as long as chance explains who is missing; else as many as until now, evenly over the month,
+    where a twentieth of a month counts that went as planned: the first hours alone say little.
 
     Parameters
     ----------
-    asked
-        Customers who came until now.
+    came
+        Customers of the plan who came until now.
     planned
-        Customers who were expected over the whole month; 0 where that is not known.
+        All of them.
     share
         Of the month that is over, in [0, 1].
     """
     expected = share * planned
-    if abs(asked - expected) <= _CHANCE * math.sqrt(expected):
+    if expected - came <= _CHANCE * math.sqrt(expected):
         return 1.0
-    return asked / expected if expected else 1.0
+    rate = (came + _DOUBT * planned) / (expected + _DOUBT * planned)
+    return rate * (1.0 - share) / (1.0 - rate * share)
 
 
 def elapsed(plan: PlanPrices, now: datetime) -> float:
@@ -119,28 +122,23 @@ def elapsed(plan: PlanPrices, now: datetime) -> float:
     return min(max((now - datetime.fromisoformat(plan.as_of)) / timedelta(days=DAYS), 0.0), 1.0)
 
 
-def paced(plan: PlanPrices, spent: Mapping[str, float], share: float, coming: float = 1.0) -> PlanPrices:
-    """The plan with the prices that hold when `spent` was used up by row and `share` of its days is over.
+def paced(plan: PlanPrices, spent: Mapping[str, float], rest: Floats) -> PlanPrices:
+    """The plan with the prices that hold when `spent` was used up by row.
 
-    Only what chance does not explain counts: beyond two standard deviations of what as many contacts use
-    that are spread over the month at random. A row that the plan does not use up has no price; it gets
-    one where more would be used than is left: what a unit of it earns in the plan, times what the
-    factor exceeds 1 by. Minimum volumes keep theirs.
+    A row that the plan does not use up has no price; it gets one where more would be used than is left:
+    what a unit of it earns in the plan, times what the factor exceeds 1 by. Minimum volumes keep theirs.
 
     Parameters
     ----------
-    coming
-        See `demand`.
+    rest
+        (options,), the plan's contacts with customers who are still expected.
     """
     prices = dict(plan.prices)
     for row, limit in _bounds(plan):
         if limit == 0.0:  # closed from the start
             continue
-        whole = plan.spent.get(row, 0.0)
-        due, left = whole * (1.0 - share) * coming, limit - spent.get(row, 0.0)
-        chance = _CHANCE * math.sqrt(whole * share * (1.0 - share) * _size(plan, row))
-        off = math.copysign(max(abs(left - due) - chance, 0.0), left - due)
-        factor = pace(due, due + off, plan.steepness.get(row, 1.0))
+        due, left = float(np.dot(plan.usage[row], rest)), limit - spent.get(row, 0.0)
+        factor = pace(due, left, plan.steepness[row])
         earned = max(plan.value, 0.0) / limit
         prices[row] = prices[row] * factor if prices[row] else earned * max(factor - 1.0, 0.0)
     return replace(plan, prices=prices)
@@ -155,10 +153,13 @@ class Pacer:
 
     def __init__(self, home: Home, catalogue: Catalogue, policy: Policy) -> None:
         self._home, self._catalogue, self._policy = home, catalogue, policy
-        self._spending = Spending(home, [option.name for option in catalogue.options])
+        options = [option.name for option in catalogue.options]
+        self._spending = Spending(home, options, policy.plan.max_offers)
 
     def priced(self, now: datetime | None) -> Priced:
         """What options cost at a moment; None where time stands still, so that nothing is paced.
+
+        Nothing is either where the log does not hold the plan's decisions.
 
         Raises
         ------
@@ -169,16 +170,16 @@ class Pacer:
         if plan is None:
             reasons = ("no_plan",) if _limited(self._policy.plan) else ()
             return Priced(None, np.zeros(len(self._catalogue.options), dtype=np.bool_), reasons)
-        used = self._spending.since(plan.as_of, now)
+        used = self._spending.since(plan.as_of, now, plan.plan_id)
         spent = {row: float(np.dot(plan.usage[row], used.contacts)) for row, _ in _bounds(plan)}
-        if now is None:
-            closed = _closed(plan, spent, 0.0)
-            return Priced(plan, closed, at_once=_room(plan, spent, closed))
-        share = elapsed(plan, now)
-        coming = demand(used.asked, plan.customers, share)
-        closed = _closed(plan, spent, (1.0 - share) * coming)
+        rest, share = np.zeros(len(plan.options)), elapsed(plan, now) if now else 0.0
+        if used.known:
+            rest = np.asarray(plan.contacts, dtype=np.float64) - used.planned
+            rest *= still_come(used.came, plan.customers, share)
+        closed = _closed(plan, spent, rest)
         over = ("plan_over",) if share == 1.0 else ()
-        return Priced(paced(plan, spent, share, coming), closed, over, _room(plan, spent, closed))
+        room = _room(plan, spent, closed)
+        return Priced(paced(plan, spent, rest) if now and used.known else plan, closed, over, room)
 
 
 def _limited(plan: Plan) -> bool:
@@ -192,27 +193,18 @@ def _bounds(plan: PlanPrices) -> Iterator[tuple[str, float]]:
             yield row, limit
 
 
-def _closed(plan: PlanPrices, spent: Mapping[str, float], rest: float) -> NDArray[np.bool_]:
+def _closed(plan: PlanPrices, spent: Mapping[str, float], rest: Floats) -> NDArray[np.bool_]:
     """Options of which one more would pass a limit, or leave too little for what uses less of it.
 
     One dear contact may not take the place of hundreds of cheap ones: what the plan makes of these in the
-    `rest` of the month, a share from 0 on, is kept for them (Littlewood's nested limits).
+    `rest` of the month is kept for them (Littlewood's nested limits).
     """
     closed = np.zeros(len(plan.options), dtype=np.bool_)
-    contacts = np.asarray(plan.contacts or np.zeros(len(plan.options)), dtype=np.float64)
     for row, limit in _bounds(plan):
         usage = np.asarray(plan.usage[row], dtype=np.float64)
-        cheaper = np.where(usage[:, None] > usage[None, :], usage * contacts, 0.0).sum(axis=1)
-        closed |= (usage > 0.0) & (spent[row] + usage + rest * cheaper > limit * (1.0 + 1e-9))
+        cheaper = np.where(usage[:, None] > usage[None, :], usage * rest, 0.0).sum(axis=1)
+        closed |= (usage > 0.0) & (spent[row] + usage + cheaper > limit * (1.0 + 1e-9))
     return closed
-
-
-def _size(plan: PlanPrices, row: str) -> float:
-    """What one contact uses of a row, weighed by what it uses; without contacts the most that one can."""
-    usage = np.asarray(plan.usage[row], dtype=np.float64)
-    contacts = np.asarray(plan.contacts or np.zeros(len(usage)), dtype=np.float64)
-    total = float(usage @ contacts)
-    return float(usage**2 @ contacts) / total if total else float(usage.max())
 
 
 def _room(plan: PlanPrices, spent: Mapping[str, float], closed: NDArray[np.bool_]) -> int:

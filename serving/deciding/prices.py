@@ -4,7 +4,7 @@ Lists and live answers rank by value minus prices, so that both spend the same m
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -33,13 +33,13 @@ class PlanPrices:
         By row: what the whole month uses at these prices, other arms and exploration included, of what
         there is.
     customers
-        Who is planned for, of all arms; 0 where that is not known.
+        Who is planned for, of all arms.
     steepness
         By row with a price: by how many per cent less of it is used at a price one per cent higher.
     contacts
-        By option how many the plan makes of it, other arms and exploration included; empty for none.
+        By option how many the plan makes of it, other arms and exploration included.
     kept
-        By option what experiments may use of it, see `serving.deciding.room`; empty for all.
+        By option what experiments may use of it, see `serving.deciding.room`.
     """
 
     plan_id: str
@@ -58,10 +58,10 @@ class PlanPrices:
     value: float
     bound: float
     gap: float
-    customers: int = 0
-    steepness: Mapping[str, float] = field(default_factory=dict)
-    contacts: Sequence[int] = ()
-    kept: Sequence[float] = ()
+    customers: int
+    steepness: Mapping[str, float]
+    contacts: Sequence[int]
+    kept: Sequence[float]
 
     def of(self, managers: Sequence[str]) -> Floats:
         """What each option's use of scarce things costs each customer, (n, options).

@@ -5,7 +5,7 @@ a channel where one of its options does; a segment or a tier where it has custom
 for nobody is dead, and is named with the reason.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -21,6 +21,7 @@ from serving.batch import read_scores
 from serving.champions import load_scorer
 from serving.deciding.choice import best
 from serving.deciding.worth import prior_effects, values
+from serving.lists.small_groups import in_steps
 from serving.lists.sources import profile_of
 from serving.policy import Policy, allowed, policy_of, rules_of
 
@@ -33,15 +34,26 @@ _CHUNK = 50_000
 class Entry:
     """One entry with the customers for whom it is allowed, and those for whom it wins.
 
+    allowed, wins
+        None where they are too few to be told.
     why
         Why it wins for nobody; empty where it wins.
     """
 
     kind: Literal["offer", "channel", "option", "segment", "tier"]
     name: str
-    allowed: int
-    wins: int
+    allowed: int | None
+    wins: int | None
     why: str
+
+    def told(self, few: int) -> "Entry":
+        """What may be told: counts in whole steps of `few`, and None of fewer, even of nobody."""
+        allowed, wins = in_steps(self.allowed or 0, few), in_steps(self.wins or 0, few)
+        if allowed is None:
+            return replace(self, allowed=None, wins=None, why=f"fits fewer than {few}, or nobody")
+        if wins is None and self.wins:
+            return replace(self, allowed=allowed, wins=None, why=f"wins for fewer than {few}")
+        return replace(self, allowed=allowed, wins=wins or 0)
 
 
 @dataclass(frozen=True)
@@ -57,8 +69,12 @@ class Reach:
 
     @property
     def dead(self) -> tuple[Entry, ...]:
-        """The entries that win for nobody."""
+        """The entries that win for nobody, or for too few to be told."""
         return tuple(entry for entry in self.entries if not entry.wins)
+
+    def told(self, few: int) -> "Reach":
+        """What may be told of groups of at least `few` customers."""
+        return replace(self, entries=tuple(entry.told(few) for entry in self.entries))
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -165,7 +181,7 @@ def _option(place: int, judged: _Judged, catalogue: Catalogue, rules: tuple[str,
     why = ""
     if not may.any():
         counts = np.bincount(judged.codes[:, place])
-        why = f"removed for everybody, by {rules[counts.argmax()]} for {counts.max():,} of them"
+        why = f"removed for everybody, by {rules[counts.argmax()]} for most of them"
     elif not (may & judged.known[:, place]).any():
         stated = catalogue.stated
         why = f"{stated.scores[stated.score[place]]} is known of nobody who may have it"
@@ -173,7 +189,7 @@ def _option(place: int, judged: _Judged, catalogue: Catalogue, rules: tuple[str,
         why = "costs more than it changes for everybody who may have it, by the catalogue's prior"
     elif not wins:
         rival = catalogue.options[np.bincount(judged.winner[gains]).argmax()].name
-        why = f"worth its cost for {gains.sum():,}, but {rival} is worth more"
+        why = f"where it is worth its cost, {rival} is worth more"
     return Entry("option", name, int(may.sum()), wins, why)
 
 

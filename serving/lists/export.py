@@ -78,8 +78,8 @@ class ListRow:
 class ListManifest:
     """How a list came about; `expected_value` is the target group's, in major units of `currency`.
 
-    `removed` and `not_selected` are those of `serving.lists.selection`; `prices` is the plan whose prices
-    counted, "" for none.
+    `removed` and `not_selected` are those of `serving.lists.selection`, small counts folded; `prices` is
+    the plan whose prices counted, "" for none.
     """
 
     list_id: str

@@ -111,7 +111,7 @@ def make_plan(
     write_prices(home, prices)
     content = to_csv(rows)
     asked = AskedFor(purpose, pulled_by, iso(now), fair, hashlib.sha256(content).hexdigest())
-    manifest = manifest_of(sources, book, allotment, prices, tally, rows, asked)
+    manifest = manifest_of(sources, book, allotment, prices, tally, rows, asked, settings.min_group)
     kept = home.lists / f"{plan_id}.csv"
     file = kept if out is None else out / kept.name if out.is_dir() else out
     for path in dict.fromkeys((kept, file)):

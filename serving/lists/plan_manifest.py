@@ -1,6 +1,5 @@
 """How a plan came about, for its manifest: limits and their use, prices in words, arms, and counts."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -12,15 +11,13 @@ from serving.deciding.prices import PlanPrices
 from serving.lists.allotment import Allotment, Book, Fair
 from serving.lists.export import ListRow
 from serving.lists.limits import use_of
+from serving.lists.small_groups import in_steps, told
 from serving.lists.sources import Sources
 from serving.lists.steering import steepness
 from serving.lists.tally import Tally
 from serving.log.decisions import CONTROL
 
-__all__ = ["AskedFor", "PlanManifest", "Use", "manifest_of", "prices_of", "told"]
-
-_FEW = 10
-"""Groups with fewer customers on a list are not counted in its manifest."""
+__all__ = ["AskedFor", "PlanManifest", "Use", "manifest_of", "prices_of"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class PlanManifest:
     options
         Option -> contacts.
     removed
-        Option -> rule -> customers.
+        Option -> rule -> customers, in steps; None for few.
     segments, tiers
         Customers to contact; None for groups that are too small to be told.
     value, bound, gap
@@ -67,7 +64,7 @@ class PlanManifest:
     consent_withdrawn: int
     arms: Mapping[str, Mapping[str, int]]
     options: Mapping[str, int]
-    removed: Mapping[str, Mapping[str, int]]
+    removed: Mapping[str, Mapping[str, int | None]]
     segments: Mapping[str, int | None]
     tiers: Mapping[str, int | None]
     uses: Sequence[Use]
@@ -179,8 +176,9 @@ def manifest_of(
     tally: Tally,
     rows: Sequence[ListRow],
     asked: AskedFor,
+    few: int,
 ) -> PlanManifest:
-    """The manifest of a plan whose decisions are made."""
+    """The manifest of a plan whose decisions are made; groups of fewer than `few` are not counted."""
     listed, fair = [row for row in rows if row.arm != CONTROL], asked.fair
     arms = {
         arm: {"customers": count, "contacted": tally.contacted[arm]} for arm, count in tally.arms.items()
@@ -194,9 +192,12 @@ def manifest_of(
         consent_withdrawn=len(sources.withdrawn.marketing | sources.withdrawn.profiling),
         arms=arms,
         options=dict(tally.options),
-        removed={option: dict(counts) for option, counts in tally.removed.items()},
-        segments=told([row.segment for row in listed]),
-        tiers=told([row.tier for row in listed]),
+        removed={
+            option: {rule: in_steps(count, few) for rule, count in counts.items() if count}
+            for option, counts in tally.removed.items()
+        },
+        segments=told((row.segment for row in listed), few),
+        tiers=told((row.tier for row in listed), few),
         uses=_uses(allotment, prices),
         manager_prices=prices.group_prices,
         value=prices.value,
@@ -216,16 +217,3 @@ def manifest_of(
         pulled_at=asked.pulled_at,
         sha256=asked.sha256,
     )
-
-
-def told(groups: Sequence[str]) -> dict[str, int | None]:
-    """How often each group occurs; None for those too small to be told.
-
-    If just one would be hidden, the sum of all would give it away: then the next smallest is hidden too.
-    """
-    counts = Counter(groups)
-    order = sorted(counts, key=lambda name: (counts[name], name))
-    hidden = [name for name in order if counts[name] < _FEW]
-    if len(hidden) == 1:
-        hidden = order[:2]
-    return {name: None if name in hidden else counts[name] for name in sorted(counts)}

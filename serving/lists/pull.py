@@ -22,6 +22,7 @@ from serving.lists.export import ListManifest, ListRow, to_csv, write_list
 from serving.lists.fresh import check_fresh
 from serving.lists.listing import list_rows
 from serving.lists.selection import Candidates, Selection, candidates, select
+from serving.lists.small_groups import folded
 from serving.lists.sources import Part, Sources, gather, iso, last_prices, parts
 from serving.log.decisions import CONTROL, TARGET, Decision, record_decisions
 from serving.log.records import Occasion, records, window_of
@@ -75,19 +76,20 @@ def pull(
     Raises
     ------
     InputError
-        If the catalogue does not offer the product, or size is below 1.
+        If the catalogue does not offer the product, or size is below the smallest group.
     RefusedError
-        If the propensity model does not answer for the product, or nobody passes the rules.
+        If the propensity model does not answer for the product, or too few pass the rules.
     NotReadyError
         If customers are not scored yet, or a simulated bank has lived on since its features were built.
     """
-    asked = _asked(home, product, size, settings.salt)
+    asked = _asked(home, product, size, settings)
     sources = asked.sources
     check_fresh(home, sources.generation.as_of, tell)
     selection = select(_candidates(asked, tell), size, sources.policy)
-    if not selection.chosen:
+    if len(selection.chosen) < settings.min_group:
         raise RefusedError(
-            f"nobody is left for {product}: {dict(selection.removed)}; cure: choose another product"
+            f"fewer than {settings.min_group} customers are left for {product}, "
+            f"{folded(selection.removed, settings.min_group)} are not; cure: choose another product"
         )
     # The present of a simulated bank is the end of its history.
     decided_at = sources.as_of if home.simulated else iso(now)
@@ -103,7 +105,8 @@ def pull(
     )
     decisions, rows = _decided(asked, selection, occasion)
     content = to_csv(rows)
-    manifest = _manifest(asked, selection, rows, content, (purpose, pulled_by, iso(now)))
+    removed = folded(selection.removed, settings.min_group)
+    manifest = _manifest(asked, selection, removed, rows, content, (purpose, pulled_by, iso(now)))
     new = record_decisions(home.decisions_db, decisions)
     tell(f"list {manifest.list_id}: {len(rows):,} decisions, {new:,} of them new")
     for path in (home.lists / f"{manifest.list_id}.csv", out):
@@ -111,14 +114,16 @@ def pull(
     return PulledList(rows, manifest)
 
 
-def _asked(home: Home, product: str, size: int, salt: str) -> _Asked:
+def _asked(home: Home, product: str, size: int, settings: Settings) -> _Asked:
     sources = gather(home)
     catalogue, scored = sources.catalogue, sources.scorer.products
     offered = [p.name for p in catalogue.offered]
     if product not in offered:
         raise InputError(f"product '{product}' is not offered; cure: one of {', '.join(offered)}")
-    if size < 1:
-        raise InputError(f"size {size}: a list has at least one customer; cure: --size 500")
+    if size < settings.min_group:
+        raise InputError(
+            f"size {size}: a list has at least {settings.min_group} customers; cure: --size 500"
+        )
     if product not in scored:
         raise RefusedError(
             f"the propensity champion does not answer for '{product}', only for {', '.join(scored)}; "
@@ -129,7 +134,7 @@ def _asked(home: Home, product: str, size: int, salt: str) -> _Asked:
         raise InputError(f"product '{product}' has general offers only; cure: add a cross_sell offer of it")
     prices = last_prices(home, catalogue)
     list_id = sources.named(product, str(size), prices.plan_id if prices else "")
-    return _Asked(sources, offer, size, prices, list_id, salt)
+    return _Asked(sources, offer, size, prices, list_id, settings.salt)
 
 
 def _candidates(asked: _Asked, tell: Callable[[str], None]) -> Iterator[Candidates]:
@@ -197,6 +202,7 @@ def _decisions(
 def _manifest(
     asked: _Asked,
     selection: Selection,
+    removed: dict[str, int],
     rows: tuple[ListRow, ...],
     content: bytes,
     pulled: tuple[str, str, str],
@@ -214,7 +220,7 @@ def _manifest(
         control=arms.count(CONTROL),
         control_share=sources.policy.control_share,
         considered=len(rows) + selection.not_selected + sum(selection.removed.values()),
-        removed=selection.removed,
+        removed=removed,
         not_selected=selection.not_selected,
         expected_value=sum(row.expected_value for row in rows if row.arm == TARGET),
         currency=sources.catalogue.currency,

@@ -93,7 +93,9 @@ def gather(home: Home) -> Sources:
     generation, scores = scores_file(home, scorer)
     snapshot = snapshot_path(home, generation, generation.as_of)
     policy = policy_of(home, scorer.catalogue)
-    return Sources(scorer, policy, generation, snapshot, scores, withdrawn(home, snapshot))
+    return Sources(
+        scorer, policy, generation, snapshot, scores, withdrawn(home, snapshot, iso(generation.as_of))
+    )
 
 
 def parts(sources: Sources) -> Iterator[Part]:

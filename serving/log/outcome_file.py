@@ -10,6 +10,7 @@ from typing import Any
 
 from features.database.address import Where
 from features.errors import InputError, RefusedError, first_five
+from features.history.withhold import Erased
 from features.settings import Settings
 from serving.log.outcomes import QUARANTINED, Outcome, Received, check_outcomes, existing, receive
 
@@ -21,7 +22,10 @@ _OPTIONAL = ("product", "amount")
 
 @dataclass(frozen=True)
 class OutcomeSummary:
-    """What a file held: `new` outcomes of its `rows`; `kinds`, `early` and `late` of what was recorded."""
+    """What a file held: `new` outcomes of its `rows`; `kinds`, `early` and `late` of what was recorded.
+
+    `erased` are those of erased customers, which are left out before anything else.
+    """
 
     rows: int
     new: int
@@ -29,6 +33,7 @@ class OutcomeSummary:
     early: int
     late: int
     kinds: dict[str, int]
+    erased: int = 0
 
 
 def import_outcomes(
@@ -37,6 +42,7 @@ def import_outcomes(
     tell: Callable[[str], None],
     *,
     max_quarantined: float = Settings.max_quarantined,
+    erased: Erased | None = None,
 ) -> OutcomeSummary:
     """Append the outcomes of a CSV file to the log; importing a file again changes nothing.
 
@@ -47,6 +53,8 @@ def import_outcomes(
         amount (see `Outcome`).
     max_quarantined
         Share of the file's rows whose decision may be unknown or another customer's.
+    erased
+        Says which customers were erased; None where nobody was.
 
     Raises
     ------
@@ -57,7 +65,9 @@ def import_outcomes(
     NotReadyError
         If there are no decisions yet.
     """
-    outcomes = [Outcome(**row) for row in read_outcome_file(source)]
+    every = [Outcome(**row) for row in read_outcome_file(source)]
+    gone = erased({o.customer_id for o in every}) if erased else frozenset[str]()
+    outcomes = [o for o in every if o.customer_id not in gone]
     check_outcomes(outcomes, source.name)
     tell(f"{source.name}: {len(outcomes):,} outcomes")
     with existing(where) as log:
@@ -71,10 +81,12 @@ def import_outcomes(
         early=sum(r.flag == "early" for _, r in recorded),
         late=sum(r.flag == "late" for _, r in recorded),
         kinds=dict(Counter(o.kind for o, _ in recorded)),
+        erased=len(every) - len(outcomes),
     )
     for count, what in (
         (summary.quarantined, "without their decision, in quarantine"),
         (summary.early, "from before their decision, not counted"),
+        (summary.erased, "of erased customers, left out"),
         (summary.late, "from after their decision's window, not counted"),
     ):
         if count:

@@ -53,6 +53,20 @@ def test_what_is_not_known_is_not_true(text: str, expected: list[bool]) -> None:
     assert holds(text, **columns) == expected
 
 
+@pytest.mark.parametrize(
+    "word", ["'; DROP TABLE customers; --", '""" or True or """', "nor%", "n_rth", "*", "\\"]
+)
+def test_a_word_with_quotes_comments_or_wildcards_is_that_word_and_nothing_else(word: str) -> None:
+    words = ["north", word, word.upper() + "x", None]
+    assert holds(f"region == {word!r}", region=words) == [False, True, False, False]
+    assert holds(f"region in ({word!r}, 'south')", region=words) == [False, True, False, False]
+
+
+def test_a_huge_list_of_words_is_refused() -> None:
+    with pytest.raises(ConfigError, match="longer than 500 characters"):
+        parsed(f"region in ({', '.join(repr(f'place {n}') for n in range(10_000))})")
+
+
 def test_money_is_written_in_major_units() -> None:
     assert holds("balance_total >= 0.29", balance_total=[28, 29, None]) == [False, True, False]
     assert holds("-10.5 <= balance_total < 0", balance_total=[-1050, -1051, 0]) == [True, False, False]

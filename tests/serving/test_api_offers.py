@@ -13,7 +13,7 @@ from serving.api.desk import Desk
 from serving.deciding.adviser import adviser_of
 from serving.deciding.prices import PlanPrices, write_prices
 from serving.live import Live
-from serving.log.decisions import read_decisions
+from serving.log.decisions import read_decisions, record_decisions
 from tests.serving.conftest import AS_OF
 
 SECRET = "4111111111111111"
@@ -51,6 +51,10 @@ def plan_of(catalogue, price=1.0, limit=50.0, options=None):
         value=400.0,
         bound=400.0,
         gap=0.0,
+        customers=400,
+        steepness={"total budget": 1.0},
+        contacts=[0] * len(names),
+        kept=[1.0] * len(names),
     )
 
 
@@ -220,11 +224,24 @@ def test_a_spent_budget_closes_what_would_use_it_also_after_a_restart(serve, hom
     assert "too_scarce" in {r["nothing"] for r in again}
 
 
-def test_prices_rise_ahead_of_the_path_and_the_answer_says_when_the_plans_days_are_over(
+def test_prices_go_by_what_those_who_have_not_come_would_use_and_the_answer_says_when_days_are_over(
     serve, home, scorer, frame
 ):
+    """The plan calls everybody, for nearly twice the money that there is."""
     limited(home)
-    write_prices(home, plan_of(scorer.catalogue, price=0.01, limit=1_000.0))
+    options = [option.name for option in scorer.catalogue.options]
+    call = next(o for o in scorer.catalogue.options if o.channel == "call")
+    contacts = [len(frame) * (name == call.name) for name in options]
+    limit = len(frame) * call.cost / 1.8
+    plan = replace(plan_of(scorer.catalogue, price=0.01, limit=limit), contacts=contacts)
+    write_prices(home, plan)
+    everyone(serve(), frame.head(1))
+    (one,) = read_decisions(home.decisions_db, "live")
+    of_plan = replace(one, campaign=plan.plan_id, kind="plan", action=call.name, decided_at=plan.as_of)
+    planned = [
+        replace(of_plan, decision_id=f"{plan.plan_id}:{who}", customer_id=who)
+        for who in frame["customer_id"]
+    ]
 
     def price_on(day):
         results = everyone(serve(lambda: AS_OF + timedelta(days=day)), frame)
@@ -232,9 +249,12 @@ def test_prices_rise_ahead_of_the_path_and_the_answer_says_when_the_plans_days_a
         first = next(o for r in results for o in r["offers"] if o["price"])
         return first["price"] / cost[first["option"]], {w for r in results for w in r["reasons"]}
 
-    (behind, at_end), (early, _) = price_on(30), price_on(1)
-    assert behind == pytest.approx(0.01 / 8) and "plan_over" in at_end
-    assert behind < early
+    assert price_on(0)[0] == pytest.approx(0.01), "without its decisions nothing is known of a plan"
+    home.decisions_db.unlink()
+    record_decisions(home.decisions_db, planned)
+    early, late = price_on(0.1), price_on(30)
+    assert early[0] == pytest.approx(0.018, rel=0.01) and "plan_over" not in early[1]
+    assert late[0] == pytest.approx(0.01 / 8) and "plan_over" in late[1]
 
 
 def outcome(decision, **other):

@@ -46,6 +46,10 @@ def _prices(catalogue):
         value=0.0,
         bound=0.0,
         gap=0.0,
+        customers=0,
+        steepness={},
+        contacts=[],
+        kept=[],
     )
 
 

@@ -1,10 +1,11 @@
 import math
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.deciding.pacing import DAYS, demand, elapsed, pace, paced
+from serving.deciding.pacing import DAYS, elapsed, pace, paced, still_come
 from serving.deciding.prices import PlanPrices
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
@@ -25,6 +26,10 @@ PLAN = PlanPrices(
     value=400.0,
     bound=400.0,
     gap=0.0,
+    customers=1_000,
+    steepness={"total budget": 1.0, "call hours": 1.0, "least card": 1.0},
+    contacts=[500, 20],
+    kept=[1.0, 1.0],
 )
 shares = st.floats(0.0, 1.0)
 amounts = st.floats(0.0, 1e9)
@@ -60,41 +65,54 @@ def test_at_the_new_price_the_rest_uses_what_is_left(ratio, steepness):
     assert math.isclose(ratio * 100.0 * factor**-steepness, 100.0, rel_tol=1e-9)
 
 
-@given(st.integers(0, 10_000), shares)
-def test_as_many_as_were_planned_for_are_no_news_and_half_of_many_is_half(planned, share):
-    assert demand(round(share * planned), planned, share) == 1.0
-    assert demand(5_000, 0, share) == 1.0
-    assert demand(5_000, 20_000, 0.5) == 0.5
+@given(st.integers(1, 10_000), shares)
+def test_all_are_expected_as_long_as_chance_explains_who_is_missing(planned, share):
+    assert still_come(round(share * planned), planned, share) == 1.0
+    assert still_come(planned, planned, share) == 1.0
 
 
-@given(shares)
-def test_on_the_path_the_plans_prices_stand_to_the_bit(share):
-    spent = {row: share * limit for row, limit in PLAN.limits.items()}
-    assert paced(PLAN, spent, share).prices == PLAN.prices
+def test_as_many_come_in_the_rest_of_the_month_as_came_until_now():
+    """Six in ten came in the half of the month, or the whole one, that is over."""
+    assert 300_000 <= 700_000 * still_come(300_000, 10**6, 0.5) <= 330_000
+    assert still_come(600_000, 10**6, 1.0) == 0.0
+    assert still_come(0, 10**6, 0.01) > 0.8, "the first hours say little"
+    assert still_come(0, 10**6, 0.5) < 0.1
+
+
+def rest_of(came):
+    """The plan's contacts with those who have not come, a share of whom came."""
+    return (1.0 - came) * np.asarray(PLAN.contacts)
+
+
+@given(shares, shares)
+def test_who_came_first_does_not_matter_where_they_used_what_was_planned(cheap, dear):
+    left = np.asarray(PLAN.contacts) * (1.0 - np.array([cheap, dear]))
+    used = PLAN.limits["total budget"] - float(np.dot(PLAN.usage["total budget"], left))
+    assert math.isclose(paced(PLAN, {"total budget": used}, left).prices["total budget"], 2.0)
 
 
 @given(amounts, shares)
 def test_minimum_volumes_keep_their_price_and_no_price_is_below_zero(spent, share):
-    found = paced(PLAN, {"total budget": spent, "call hours": spent, "least card": spent}, share).prices
+    used = {"total budget": spent, "call hours": spent, "least card": spent}
+    found = paced(PLAN, used, rest_of(share)).prices
     assert found["least card"] == PLAN.prices["least card"]
     assert found["total budget"] >= 2.0 / 8.001 and found["call hours"] >= 0.0
 
 
 def test_what_the_plan_does_not_use_up_is_free_until_more_is_due_than_is_left():
-    """The plan uses 2 of 5 hours; half way, 1 is due."""
+    """The plan uses 2.5 of 5 hours; half way, 1.25 is due."""
 
     def price(spent):
-        return paced(PLAN, {"call hours": spent}, 0.5).prices["call hours"]
+        return paced(PLAN, {"call hours": spent}, rest_of(0.5)).prices["call hours"]
 
-    assert price(1.0) == price(4.0) == 0.0
-    assert price(4.4) == 0.0, "chance explains as much"
-    assert 0.0 < price(4.6) < price(4.9)
+    assert price(1.0) == price(3.75) == 0.0
+    assert 0.0 < price(3.8) < price(4.9)
 
 
 def test_where_fewer_come_prices_fall_so_that_those_who_come_use_it():
     spent = {"total budget": 40.0}
-    fewer = paced(PLAN, spent, 0.5, coming=0.5).prices["total budget"]
-    assert fewer < paced(PLAN, spent, 0.5).prices["total budget"] <= 2.0
+    fewer = paced(PLAN, spent, 0.5 * rest_of(0.5)).prices["total budget"]
+    assert fewer < paced(PLAN, spent, rest_of(0.5)).prices["total budget"] <= 2.0
 
 
 def test_the_plans_days_pass_evenly_and_end():

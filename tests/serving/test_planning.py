@@ -18,7 +18,6 @@ from serving.deciding.prices import read_prices
 from serving.lists.allotment import Fair
 from serving.lists.fresh import check_fresh
 from serving.lists.plan import make_plan
-from serving.lists.plan_manifest import told
 from serving.lists.pull import pull
 from serving.lists.sources import gather
 from serving.log.decisions import read_decisions, record_decisions
@@ -205,11 +204,13 @@ def test_minimum_volumes_beyond_the_budget_are_refused_with_what_would_do_and_no
 def test_who_withdrew_consent_since_the_features_were_built_is_left_out(scored, settings, frame, tmp_path):
     before = _plan(scored, settings)
     chosen = [row.customer_id for row in before.rows if row.arm == "champion"]
-    pushed, imported, erased = chosen[0], chosen[1], chosen[2]
+    pushed, imported, erased, answered = chosen[:4]
     events = Events(scored)
     row = {"interaction_id": "i1", "customer_id": pushed, "response": "opted_out"}
     events.add([Event("interactions", "i1", pushed, row)])
     events.close()
+    told = {"outcome_id": "o1", "decision_id": f"{before.manifest.plan_id}:{answered}", "kind": "opted_out"}
+    record_outcomes(scored.decisions_db, [Outcome(**told, customer_id=answered, at=NOW, known_at=NOW)])
     said = frame[["customer_id"]].assign(
         consent_marketing=frame["consent_marketing"] == 1,
         consent_profiling=frame["consent_profiling"] == 1,
@@ -223,20 +224,13 @@ def test_who_withdrew_consent_since_the_features_were_built_is_left_out(scored, 
     scored.history.mkdir(parents=True)
     duckdb.from_df(known).write_parquet(str(scored.history / "customers.parquet"))
     after = _plan(scored, settings)
-    assert gather(scored).withdrawn.marketing == {pushed, imported, erased}
-    assert after.manifest.consent_withdrawn == 3
+    assert gather(scored).withdrawn.marketing == {pushed, imported, erased, answered}
+    assert after.manifest.consent_withdrawn == 4
     assert after.manifest.plan_id != before.manifest.plan_id
     left = {row.customer_id for row in after.rows}
-    assert not left & {pushed, imported, erased}
+    assert not left & {pushed, imported, erased, answered}
     found = {d.customer_id: d for d in read_decisions(scored.decisions_db, after.manifest.plan_id)}
     assert "no_marketing_consent" in found[pushed].removed and found[pushed].action == ""
-
-
-def test_groups_too_small_are_not_told_and_cannot_be_worked_out():
-    assert told(["a"] * 30 + ["b"] * 20 + ["c"] * 3) == {"a": 30, "b": None, "c": None}
-    assert told(["a"] * 30 + ["b"] * 4 + ["c"] * 3) == {"a": 30, "b": None, "c": None}
-    assert told(["a"] * 30 + ["b"] * 20) == {"a": 30, "b": 20}
-    assert told([]) == {}
 
 
 def test_the_verb_plans_and_says_what_the_limits_are_worth(scored, tmp_path):

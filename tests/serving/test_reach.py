@@ -91,4 +91,4 @@ def test_the_verb_names_what_cannot_win(scored):
     assert done.exit_code == 0, done.stderr
     assert "next generation" in json.loads(done.stdout)["dead"]
     said = CliRunner().invoke(main, ["lists", "check", "--home", str(scored.path)]).stdout
-    assert "fits nobody" in said and "entries cannot win" in said
+    assert "fits fewer than 20, or nobody" in said and "entries win for nobody, or too few" in said

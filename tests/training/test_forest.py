@@ -175,3 +175,16 @@ def test_the_champions_of_a_bank_answer_as_lightgbm(bank: Home) -> None:
             told = head.booster.predict(rows[:20], pred_contrib=True, num_threads=1)[:, :-1]
             assert np.abs(forest.contributions(rows[:20]) - told).max() <= 1e-9 * np.abs(told).max()
     assert seen > 3
+
+
+def test_trees_of_more_leaves_than_bits_are_refused() -> None:
+    rng = np.random.default_rng(3)
+    rows = rng.normal(size=(2_000, 3))
+    params = {"verbosity": -1, "min_data_in_leaf": 1, "num_iterations": 1}
+    for leaves in (64, 65):
+        booster = lightgbm.train({**params, "num_leaves": leaves}, lightgbm.Dataset(rows, rows.sum(axis=1)))
+        if leaves == 64:
+            assert pack(booster).raw(rows).tobytes() == raw_of(booster, rows).tobytes()
+        else:
+            with pytest.raises(InputError, match="at most 64"):
+                pack(booster).raw(rows)

@@ -188,9 +188,7 @@ def recover(home: Home) -> None:
 
 @contextmanager
 def only_writer(home: Home) -> Iterator[None]:
-    """Keep a second writer out while history or features of a home are written.
-
-    A home that does not exist yet holds nothing to lose, and a refused import leaves none behind.
+    """Keep a second writer out while history or features of a home are written, where there is one yet.
 
     Raises
     ------
@@ -228,10 +226,8 @@ def read_json(path: Path, cure: str) -> Any:
 
     Raises
     ------
-    NotReadyError
-        If the file is not there.
-    CorruptError
-        If it is not JSON.
+    NotReadyError, CorruptError
+        If the file is not there, or is not JSON.
     """
     if not path.is_file():
         raise NotReadyError(f"{path}: not there yet; cure: {cure}")

@@ -28,6 +28,8 @@ BODY = {"customer_ids": ["C0001", "C0002"]}
 ASKING = 2
 """Who ask all the time on connections that they keep, and as many on a new one for each question."""
 
+_LATE = "no answer within 4 seconds; try again"
+"""Said by a worker on a machine that is too busy; who hears it is not lost."""
 _LOST = ("ConnectionResetError", "RemoteDisconnected", "BrokenPipeError", "IncompleteRead")
 
 
@@ -73,8 +75,8 @@ class _Asking:
             try:
                 line.request("POST", "/v1/offers", json.dumps(BODY), {"Content-Type": "application/json"})
                 answer = line.getresponse()
-                answer.read()
-                self.told[str(answer.status)] += 1
+                told = json.loads(answer.read())
+                self.told["200" if answer.status == 200 else told["detail"]] += 1
             except (HTTPException, OSError) as error:
                 self.told[type(error).__name__] += 1
                 line.close()
@@ -89,10 +91,9 @@ def test_workers_that_stop_lose_nobody_and_who_dies_loses_what_it_held(served: R
         served.stop_one(first, signal.SIGTERM)
         stopped = asking.told.copy()
         served.stop_one(second, signal.SIGKILL)
-    assert set(stopped) == {"200"}, stopped
+    assert set(stopped) <= {"200", _LATE}, stopped
     assert asking.told["200"] > stopped["200"], "the other answers while one is dead"
-    # One worker alone may not answer all in time on a busy machine; then it says so.
-    assert set(asking.told) <= {"200", "503", *_LOST}, asking.told
+    assert set(asking.told) <= {"200", _LATE, *_LOST}, asking.told
     assert sum(asking.told[error] for error in _LOST) <= 2 * ASKING, "each asks one thing at a time"
     assert len(served.workers()) == 2, "who died is replaced"
 
@@ -116,15 +117,16 @@ def test_who_is_connected_while_a_worker_stops_is_answered_once_more(served: Run
 
 
 def _one_to_each(served: Running, lines: ExitStack) -> dict[int, HTTPConnection]:
-    """A connection to each worker, which has answered on it; the workers share newcomers as they like."""
+    """A fresh connection to each worker, which has answered on it; they share newcomers as they like."""
     found: dict[int, HTTPConnection] = {}
 
     def each() -> bool:
-        line = HTTPConnection("127.0.0.1", served.port, timeout=WITHIN_S)
-        lines.callback(line.close)
-        line.connect()
-        assert _ask(line)[0] == 200
-        found.update({pid: line for pid in served.workers() if _peer(line) in _peers(pid)})
+        found.clear()
+        for _ in range(8):
+            line = HTTPConnection("127.0.0.1", served.port, timeout=WITHIN_S)
+            lines.callback(line.close)
+            assert _ask(line)[0] == 200
+            found.update({pid: line for pid in served.workers() if _peer(line) in _peers(pid)})
         return len(found) == 2
 
     served.wait_for(each)

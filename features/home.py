@@ -16,15 +16,8 @@ from features.errors import CorruptError, NotReadyError
 from features.settings import Settings
 
 __all__ = [
-    "Home",
-    "home_of",
-    "only_writer",
-    "read_json",
-    "recover",
-    "sha256_of",
-    "write_whole",
-    "write_whole_folder",
-    "write_whole_json",
+    *("Home", "home_of", "only_writer", "read_json", "recover", "sha256_of"),
+    *("write_whole", "write_whole_folder", "write_whole_json"),
 ]
 
 

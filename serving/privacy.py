@@ -22,6 +22,7 @@ from features.online.push import delete_customers
 from features.settings import Settings
 from features.tombstones import Tombstones
 from features.vocabulary import CUSTOMER_ID
+from serving.api.kept import Kept
 from serving.champions import load_scorer
 from serving.lists.export import safe_cell, write_list
 from serving.log.forget import forget
@@ -58,7 +59,7 @@ def erase(
     now: datetime,
     tell: Callable[[str], None],
 ) -> tuple[Receipt, Path]:
-    """Erase customers from history, features, the online store, events, scores, lists, log and reports.
+    """Erase customers from history, features, online store, events, scores, lists, log, answers, reports.
 
     What lies outside the home is not reached: copies of lists that were handed over, exports that were
     imported, backups. A simulated bank's truth and exports are that outside world.
@@ -85,6 +86,8 @@ def erase(
         tell("features and scores are without them")
         removed["lists"] = sum(_from_list(path, ids) for path in sorted(home.lists.glob("*.csv")))
         removed |= {f"log/{table}": count for table, count in forget(home.decisions_db, ids).items()}
+        # Answers are text: all are forgotten, and who asks again is decided for again.
+        removed["answers"] = Kept(home.retries_db).empty()
         removed["pages"] = _from_pages(home, ids)
         tell("lists, decision log and reports are without them")
     removed = {place: count for place, count in removed.items() if count}

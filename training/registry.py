@@ -166,9 +166,7 @@ class Registry:
     def _aliased(self, name: str) -> dict[str, str]:
         """Alias -> run of the champion and of the one a rollback would bring back."""
         stack = self._champions.stack(name)[::-1]
-        return {
-            alias: version.run_id for alias, version in zip((_CHAMPION, _PREVIOUS), stack, strict=False)
-        }
+        return {alias: v.run_id for alias, v in zip((_CHAMPION, _PREVIOUS), stack, strict=False)}
 
     def _experiment(self, client: Any, name: str) -> str:
         """The experiment that writes into this home: a moved home must leave its old place alone."""
@@ -177,10 +175,9 @@ class Registry:
         if found is not None and found.artifact_location != place:
             name = f"{name} in {place}"
             found = client.get_experiment_by_name(name)
-        experiment: str = (
-            found.experiment_id if found else client.create_experiment(name, artifact_location=place)
-        )
-        return experiment
+        if found is None:
+            return str(client.create_experiment(name, artifact_location=place))
+        return str(found.experiment_id)
 
     @contextmanager
     def _reached(self) -> Iterator[Any]:

@@ -5,6 +5,8 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
+from features.errors import NotReadyError
+
 __all__ = ["Kept"]
 
 _LOG = logging.getLogger("tenure.api")
@@ -46,6 +48,28 @@ class Kept:
                     self._give_up(error)
                     break
         return asked, answer
+
+    def empty(self) -> int:
+        """Forget all answers, to the last byte; how many there were.
+
+        Raises
+        ------
+        NotReadyError
+            If another process reads or writes just now.
+        """
+        if not self._path.is_file():
+            return 0
+        try:
+            file = self._file()
+            forgotten = file.execute("DELETE FROM answers").rowcount
+            [busy, *_] = file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            busy, forgotten = 1, 0
+            self._give_up(error)
+        if busy:
+            raise NotReadyError(f"{self._path}: it is read just now; cure: run it again")
+        self.close()
+        return int(forgotten)
 
     def close(self) -> None:
         """Give the file back."""

@@ -22,6 +22,7 @@ from features.online.events import Event, Events
 from features.tombstones import Tombstones
 from serving.api.app import create_app
 from serving.api.desk import Desk
+from serving.api.kept import Kept
 from serving.batch import read_scores, score_all
 from serving.cli.main import main
 from serving.deciding.adviser import adviser_of
@@ -41,6 +42,7 @@ from tests.serving.test_decisions import ONE, TWO
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 PLACES = {
     *("history", "offline", "online.db", "events.db", "scores", "lists", "decisions.db", "reports"),
+    "retries.db",
 }
 
 
@@ -86,6 +88,8 @@ def lived(home, scorer, settings, frame, tmp_path):
     bank = write_bank(tmp_path / "export", **tables)
     asked = {"append": False, "threads": 1, "memory": "500MB", "max_quarantined": 0.5}
     import_folder(bank, home, None, tell=silent, **asked)
+    with closing(Kept(home.retries_db)) as kept:
+        kept.keep("key", "asked", f'{{"customer_id": "{who}"}}')
     (home.reports / "named.html").write_text(f"<p>{who} breaks a rule</p>")
     return home, who
 
@@ -113,7 +117,7 @@ def test_no_byte_of_an_erased_customer_is_left_and_others_stay(lived, settings, 
     receipt, path = erase_from(home, who, settings)
     assert holds(home, who) == set()
     assert {place.split("/")[0] for place in receipt.removed} == {
-        *("history", "features", "online", "scores", "lists", "log", "pages"),
+        *("history", "features", "online", "scores", "lists", "log", "pages", "answers"),
     }
     assert receipt.removed["history/interactions"] == 3, "quarantine too"
     assert receipt.removed["log/outcomes"] == receipt.removed["log/quarantine"] == 1

@@ -124,7 +124,7 @@ def replay(
     scorer, reader = load_scorer(home), Fresh(home)
     clock = Clock(reader.as_of)
     adviser = adviser_of(Live(scorer, reader, clock if paced else None), home, SALT)
-    client = TestClient(create_app(Desk(lambda: adviser, deadline=60.0), clock))
+    client = TestClient(create_app(Desk(lambda: adviser, deadline=3600.0), clock))
     for start in range(0, len(ids), at_once):
         some = list(ids[start : start + at_once])
         clock.now = reader.as_of + timedelta(days=DAYS * start / len(ids))

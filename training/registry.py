@@ -190,9 +190,8 @@ class Registry:
             yield self._client()
         except (CommandError, MlflowException, OSError, SQLAlchemyError, sqlite3.Error) as error:
             cause = str(error) if isinstance(error, sqlite3.Error) else type(error).__name__
-            raise NotReadyError(
-                f"{self._home.mlflow_db}: MLflow cannot be used ({cause}); {_CURE}"
-            ) from error
+            told = f"{self._home.mlflow_db}: MLflow cannot be used ({cause}); {_CURE}"
+            raise NotReadyError(told) from error
 
     def _client(self) -> Any:
         """MLflow on this home's database, which is made whole: half a migration never opens again."""

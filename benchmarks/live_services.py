@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, redirect_stdout, suppress
 from datetime import timedelta
 from io import StringIO
@@ -23,17 +24,20 @@ from benchmarks.online import feast_store
 from benchmarks.policy_year import found
 from features.generations import current_generation, generation_folder
 from features.home import Home
+from features.settings import read_settings
 from features.snapshots import read_snapshot
 from features.views import DECISION_SERVICE
 from serving.champions import load_scorer
 from serving.columns import from_frame
+from serving.deciding.adviser import adviser_of
+from serving.live import load_live
 
 BIN = Path(sys.executable).parent
 BUDGET, SEED = "100000", 7
 
 
 def bank(home: Home, customers: int) -> list[str]:
-    """A simulated bank whose every offer goes by every channel, scored and planned for; who is online."""
+    """A simulated bank whose every offer goes by every channel, scored and planned for; whom it offers."""
     if not (home.path / "live.json").exists():
         found(home.path, customers, SEED)
         lines = home.catalogue.read_text().splitlines()
@@ -43,7 +47,15 @@ def bank(home: Home, customers: int) -> list[str]:
         tenure(home, "lists", "plan", "--budget", f"total={BUDGET}")
         (home.path / "live.json").write_text(json.dumps(customers))
     snapshot = read_snapshot(home, current_generation(home).as_of)
-    return [str(i) for i in snapshot.loc[snapshot["consent_profiling"] == 1, "customer_id"]]
+    return offered(home, [str(i) for i in snapshot.loc[snapshot["consent_profiling"] == 1, "customer_id"]])
+
+
+def offered(home: Home, ids: Sequence[str]) -> list[str]:
+    """Those to whom something is offered: the others need no reasons, and cost less."""
+    done: Future[int] = Future()
+    done.set_result(0)
+    adviser = adviser_of(load_live(home), home, read_settings().salt, lambda _: done)
+    return [one.customer_id for one in adviser.answer(ids, name="offered") if one.suggestions]
 
 
 def tenure(home: Home, *words: str) -> None:
@@ -180,7 +192,7 @@ def decisions(home: Home, core: int) -> Iterator[tuple[psutil.Process, list[int]
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:TenureService", "--port", port]
     settings = {"TENURE_HOME": str(home.path), "TENURE_ACCESS": "off"}
     with started(command, port, "/readyz", core, settings) as process:
-        yield process, [port], [("/v1/offers", '{"customer_ids": ["{id}"], "limit": 3, "reasons": true}')]
+        yield process, [port], [("/v1/offers", '{"customer_ids": ["{id}"], "limit": 1, "reasons": true}')]
 
 
 def plan(

@@ -82,7 +82,7 @@ def parts(adviser: Adviser) -> dict[str, Callable[[str], object]]:
 
 def whole(adviser: Adviser, mark: str) -> Callable[[str], object]:
     def call(customer_id: str) -> object:
-        asked = OffersRequest(customer_ids=[customer_id], limit=3, reasons=True)
+        asked = OffersRequest(customer_ids=[customer_id], limit=1, reasons=True)
         name = f"{mark}-{time.perf_counter_ns()}"
         return run(offers_text(adviser, name, asked, lambda *_: None))  # told to nobody
 

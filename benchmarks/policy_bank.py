@@ -9,8 +9,8 @@ month's true profit is the expectation by those laws,
 
 only the state moves by chance. What contacts do later (half of the effect is left a month on, fatigue,
 opting out, complaints that make people leave) comes through the state. Policies differ from the bank that
-contacts nobody by the same measure. Banks of one seed begin with the same chance, but a customer's extra
-purchase moves the draws after it, so their years differ by chance too.
+contacts nobody by the same measure. Years of one bank share all chance: they differ by the customers who
+are contacted, and those they marry, alone.
 """
 
 from collections.abc import Sequence

@@ -9,8 +9,8 @@ month's true profit is the expectation by those laws,
 
 only the state moves by chance. What contacts do later (half of the effect is left a month on, fatigue,
 opting out, complaints that make people leave) comes through the state. Policies differ from the bank that
-contacts nobody by the same measure. Banks of one seed begin with the same chance, but a customer's extra
-purchase moves the draws after it, so their years differ by chance too.
+contacts nobody by the same measure. Years of one bank share all chance: they differ by the customers who
+are contacted, and those they marry, alone.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from features.simulate.output import customer_ids
 from features.simulate.stored import load_world
 from features.simulate.world import CURRENT
 
-__all__ = ["Earned", "Floats", "Ints", "Month", "earned", "later_worth", "month_of"]
+__all__ = ["Earned", "Floats", "Ints", "Month", "carried", "earned", "later_worth", "month_of"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -160,6 +160,11 @@ def earned(month: Month, action: Ints, options: Sequence[Option]) -> Earned:
     )
 
 
+def carried(left: int) -> float:
+    """What is left of a contact's effect in the months after its own, as many times its month's effect."""
+    return float(sum(_CARRIED**k for k in range(1, left)))
+
+
 def later_worth(month: Month, allowed: NDArray[np.bool_], left: int, rest: int) -> Floats:
     """What an option is worth after its month, by laws and state; below 0 for most; (n, m).
 
@@ -175,13 +180,12 @@ def later_worth(month: Month, allowed: NDArray[np.bool_], left: int, rest: int) 
         Months from one contact to the next that the rules allow.
     """
     again = range(rest, left, rest)
-    carried = sum(_CARRIED**k for k in range(1, left))
     gain = np.where(allowed & month.may, month.gain, 0.0).max(axis=1, initial=0.0)[:, None]
     slope = np.where(allowed & month.may, month.slope, 0.0).max(axis=1, initial=0.0)[:, None]
     pressure = _WORSE * _AGAIN * sum(_PRESSED**k for k in again) * slope
     lost = _AGAIN * len(again) * month.lost * gain + _HURT * month.upset * month.worth[:, None]
     kept = _PARTED * month.settled * month.worth[:, None]
-    return np.asarray(carried * month.uplift * month.margin + kept - pressure - lost)
+    return np.asarray(carried(left) * month.uplift * month.margin + kept - pressure - lost)
 
 
 def _waivers(home: Home, ids: Sequence[str], options: Sequence[Option]) -> tuple[Floats, Floats]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.policy_bank import Floats, later_worth
+from benchmarks.policy_bank import Floats, carried, later_worth
 from benchmarks.policy_players import Situation, allocated
 from benchmarks.policy_year import look
 from features.home import Home
@@ -16,12 +16,12 @@ __all__ = ["Part", "parts_of"]
 
 _WHOLE = "nothing / everything"
 _NAMES = {
-    "uplift": "uplift of products",
+    "uplift": "uplift of products, with what is carried over to later months",
     "margin": "margin of a new holding",
     "kept": "change in leaving",
     "worth": "what leaves with the customer",
     "waived": "fees that a waiver gives up",
-    "later": "later effects: carried over, fatigue, opting out, complaints",
+    "later": "later effects: fatigue, opting out, complaints, who stops parting",
 }
 
 
@@ -67,13 +67,15 @@ def _worth(of: Mapping[str, Floats], now: Situation) -> Floats:
 def _truth(now: Situation) -> dict[str, Floats]:
     truth = now.truth
     costs = np.array([option.cost for option in now.catalogue.options])
+    after = carried(now.left) * truth.uplift
     return {
-        "uplift": truth.uplift,
+        # As the models count it, whose windows are longer than a month.
+        "uplift": truth.uplift + after,
         "margin": truth.margin,
         "kept": truth.kept,
         "worth": np.tile(truth.worth[:, None], (1, len(costs))),
         "waived": truth.price - costs,
-        "later": later_worth(truth, now.allowed, now.left, now.rest),
+        "later": later_worth(truth, now.allowed, now.left, now.rest) - after * truth.margin,
     }
 
 

@@ -1,11 +1,12 @@
 """What a new holding earns in a year, customer by customer, as far as takers show that it can be told.
 
 Of who takes a loan, one earns the bank ten times what another does. One head a product is learned from
-those who took it, drawn towards the bank's mean by as much as it may be noise; a head that is no better
-than the mean on customers and times that it has not seen answers the mean.
+those who took it, by trees and by a straight line, each drawn towards the bank's mean by as much as it may
+be noise; the one that errs less on customers and times that it has not seen answers, or the mean where
+neither is better.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import RefusedError
+from features.vocabulary import CUSTOMER_ID
 from training.artifact import Head, Matrix, Model
 from training.bins import binned, deterministic, eligible, learned_columns
 from training.datasets import TrainingSet
@@ -22,6 +24,7 @@ from training.fit import FitLog, Fitted
 from training.measures import amount_measures, ols_line
 from training.specs import ModelSpec
 from training.split import Split
+from training.straight import straight
 from training.versions.lineage import learned_from
 
 __all__ = ["fit_margin"]
@@ -55,9 +58,12 @@ def fit_margin(
     lineage = learned_from(spec, examples, split, seed)
     horizon = (spec.horizon_days, spec.gap_days)
     model = Model(spec.name, spec.definition, *horizon, currency, features, (), lineage)
+    # The line's trees have smaller leaves, so no feature is dropped for the others'.
     params = {**spec.params, **deterministic(threads, seed), "objective": "regression"}
+    params["feature_pre_filter"] = False
     data = binned(columns, features, params)
     held, test = (model.matrix(frame.iloc[rows]) for rows in (split.calibrate, split.test))
+    customers = frame[CUSTOMER_ID].to_numpy(dtype=object)[split.train]
     log, heads, results = FitLog(), [], []
     for name in examples.labels:
         target = frame[name].to_numpy(dtype=np.float64)
@@ -67,9 +73,10 @@ def fit_margin(
             log.refused[name] = f"{takers} took it, {spec.gates.min_positives} needed"
             tell(f"{spec.name}: no margin for '{name}': {log.refused[name]}")
             continue
-        booster = lightgbm.train(params, eligible(data, learned))
-        raw = Head(name, "amount", {}, booster)
-        head = _calibrated(raw, columns, learned, (held, apart), (test, later))
+        line = straight(data, columns, features, learned, customers, params)
+        steps = lightgbm.train(params, eligible(data, learned))
+        raws = [Head(name, "amount", {}, booster) for booster in (line, steps) if booster]
+        head = _calibrated(raws, columns, learned, (held, apart), (test, later))
         told = "each customer's own" if head.calibration["scale"] else "the mean, for everybody"
         tell(f"{spec.name}: '{name}' from {takers:,} takers: {told}")
         heads.append(head)
@@ -84,25 +91,31 @@ def fit_margin(
 
 
 def _calibrated(
-    head: Head, columns: Matrix, learned: Matrix, apart: tuple[Matrix, Matrix], later: tuple[Matrix, Matrix]
+    raws: Sequence[Head],
+    columns: Matrix,
+    learned: Matrix,
+    apart: tuple[Matrix, Matrix],
+    later: tuple[Matrix, Matrix],
 ) -> Head:
-    """The head whose scale and shift held-out customers tell, or one that answers the mean."""
+    """The head that errs least on rows it has not seen, of those and the one that answers the mean."""
     known = np.isfinite(learned)
     mean = float(learned[known].mean())
-    constant = replace(head, calibration={"scale": 0.0, "shift": mean})
+    constant = replace(raws[-1], calibration={"scale": 0.0, "shift": mean})
     spread = float(learned[known].std())
     if known.sum() < _FEWEST or spread <= _ALIKE * abs(mean):
         return constant
-    scale = _shrunk(*_known(head, apart))
-    if not scale:
-        return constant
-    # The mean answer over the takers is theirs.
-    shift = mean - scale * float(head.raw(columns[known]).mean())
-    own = replace(head, calibration={"scale": scale, "shift": shift})
-    unseen = [_known(head, part) for part in (apart, later)]
-    loss = sum(float(np.sum((y - own.calibrated(raw)) ** 2)) for raw, y in unseen)
-    plain = sum(float(np.sum((y - mean) ** 2)) for _, y in unseen)
-    return own if loss < plain else constant
+    heads = [constant]
+    for raw in raws:
+        scale = _shrunk(*_known(raw, apart))
+        # The mean answer over the takers is theirs.
+        shift = mean - scale * float(raw.raw(columns[known]).mean())
+        heads.append(replace(raw, calibration={"scale": scale, "shift": shift}))
+
+    def loss(head: Head) -> float:
+        unseen = (_known(head, part) for part in (apart, later))
+        return sum(float(np.sum((y - head.calibrated(raw)) ** 2)) for raw, y in unseen)
+
+    return min((head for head in heads if head is constant or head.calibration["scale"]), key=loss)
 
 
 def _known(head: Head, part: tuple[Matrix, Matrix]) -> tuple[Matrix, Matrix]:

@@ -27,10 +27,14 @@ class Month:
     """What the month's bookings need beside the world.
 
     `rates` gives the value of one unit of each currency, `until` when each customer's month ends, (n,).
+    `rng` draws a number for everybody at a time, so that what one customer does shifts nobody else's
+    chance; hours and the like, which the next month does not depend on, are drawn from `fine` for those
+    whom they are about.
     """
 
     world: World
     rng: np.random.Generator
+    fine: np.random.Generator
     rates: Array
     until: Array
     active: Array

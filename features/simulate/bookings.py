@@ -38,7 +38,7 @@ def _total(rows: Rows, n: int) -> Array:
 
 
 def _fixed(m: Month, rows: Rows, total: Rows) -> None:
-    s, p, rng = m.world.state, m.world.people, m.rng
+    s, p, fine = m.world.state, m.world.people, m.fine
     here = np.clip(1.1 - 1.2 * s.drift, 0, 1)
     living = 0.30 * p.primary * (1 + CHILD * s.children) * heating(m.world)
     plan = (
@@ -50,12 +50,12 @@ def _fixed(m: Month, rows: Rows, total: Rows) -> None:
         who = m.some(np.broadcast_to(chance, s.drift.shape), slot)
         part = np.broadcast_to(share, s.drift.shape)[who] * (0.8 + 0.4 * (who % 7) / 6)
         amount = np.rint(s.income[who] * part / 100).astype(np.int64) * 100
-        post(rows, who, CURRENT, m.at(who, day + rng.random(len(who)) / 40), -amount, category, "auto")
+        post(rows, who, CURRENT, m.at(who, day + fine.random(len(who)) / 40), -amount, category, "auto")
         total.add(who, amount=amount)
     who = m.some(0.97 * (1 - 0.5 * s.drift), INVESTMENT)
     who = who[s.balance[who, CURRENT] > 0]
     amount = np.rint(s.income[who] * 0.05 / 1000).astype(np.int64) * 1000 + 2500
-    at = m.at(who, 10 / 28 + rng.random(len(who)) / 40)
+    at = m.at(who, 10 / 28 + fine.random(len(who)) / 40)
     post(rows, who, CURRENT, at, -amount, "investment", "auto")
     bought = exchanged(amount, p.currency[who], m.rates)
     post(rows, who, INVESTMENT, at, bought, "investment", "auto")
@@ -67,7 +67,7 @@ def _loans(m: Month, rows: Rows, total: Rows) -> None:
     who = m.some(np.ones(m.world.size), LOAN)
     principal = np.minimum(s.payment[who], -s.balance[who, LOAN])
     interest = np.rint(-s.balance[who, LOAN] * 0.068 / 12).astype(np.int64)
-    at = m.at(who, np.full(len(who), 6 / 28) + m.rng.random(len(who)) / 40)
+    at = m.at(who, np.full(len(who), 6 / 28) + m.fine.random(len(who)) / 40)
     post(rows, who, CURRENT, at, -(principal + interest), "loan_payment", "auto")
     post(rows, who, LOAN, at, principal, "loan_payment", "auto")
     total.add(who, amount=principal + interest)
@@ -90,7 +90,7 @@ def _spending(m: Month, rows: Rows, came: Array, went: Array) -> Array:
 
 def _pay_out(m: Month, rows: Rows, total: Array) -> None:
     """Split what is spent into card payments, cash and transfers, each at its own hour."""
-    s, p, rng, n = m.world.state, m.world.people, m.rng, m.world.size
+    s, p, rng, n = m.world.state, m.world.people, m.fine, m.world.size
     modern_share = digital(m.world)
     here = (1 - 0.75 * s.drift) * m.active[:, CURRENT]
     card = rng.poisson((1.0 + 1.6 * (s.opened[:, CARD] >= 0)) * (0.6 + 0.8 * modern_share) * here)
@@ -117,20 +117,22 @@ def _pay_out(m: Month, rows: Rows, total: Array) -> None:
 
 
 def _saving(m: Month, rows: Rows, left: Array) -> None:
-    s, p, rng = m.world.state, m.world.people, m.rng
+    s, p, fine = m.world.state, m.world.people, m.fine
     saved = s.balance[:, SAVINGS]
     stay = s.keep * (1 - 0.9 * s.drift)
     gap = s.income * p.thrift * 3.5 * stay - saved
     spare = np.maximum(left - 0.5 * s.income * p.thrift * stay, 0) * 0.5
     move = np.rint(np.where(gap > 0, np.minimum(spare, 0.3 * gap), 0.0)).astype(np.int64)
     who = m.some((move > 2_000) * 0.75, SAVINGS)
-    at = m.at(who, 0.70 + 0.2 * rng.random(len(who)))
+    at = m.at(who, 0.70 + 0.2 * fine.random(len(who)))
     post(rows, who, CURRENT, at, -move[who], "transfer_out", "app")
     post(rows, who, SAVINGS, at, move[who], "transfer_in", "app")
     leaving = stay < 0.85
     back = np.rint(np.clip(-gap * np.where(leaving, 0.45, 0.05), 0, np.maximum(saved, 0))).astype(np.int64)
     out = m.some((back > 2_000) & leaving, SAVINGS)
-    post(rows, out, SAVINGS, m.at(out, 0.3 + 0.5 * rng.random(len(out))), -back[out], "transfer_out", "web")
+    post(
+        rows, out, SAVINGS, m.at(out, 0.3 + 0.5 * fine.random(len(out))), -back[out], "transfer_out", "web"
+    )
     short = np.minimum(np.rint(np.maximum(-left, 0)).astype(np.int64), saved)
     home = m.some((short > 2_000) & ~leaving, SAVINGS)
     at = m.at(home, 0.95)

@@ -42,7 +42,8 @@ def holding_number(who: Array, slot: Array | int, count: Array | int) -> Array:
 
 def open_holdings(m: Month, when: Array, bookings: Rows, holdings: Rows) -> None:
     """Open what was taken up, at its time; a first saving or the loan's payout is booked with it."""
-    s = m.world.state
+    s, n = m.world.state, m.world.size
+    sizes, months = m.rng.uniform(2, 9, n), m.rng.integers(18, 60, n)
     for slot in OFFERED:
         who = np.flatnonzero(when[:, slot] >= 0)
         at = when[who, slot]
@@ -55,8 +56,8 @@ def open_holdings(m: Month, when: Array, bookings: Rows, holdings: Rows) -> None
             post(bookings, who, CURRENT, at + _SECOND, -first, "transfer_out", "app")
             post(bookings, who, SAVINGS, at + _SECOND, first, "transfer_in", "app")
         if slot == LOAN:
-            lent = np.rint(s.income[who] * m.rng.uniform(2, 9, len(who)) / 100).astype(np.int64) * 100
-            s.payment[who] = lent // m.rng.integers(18, 60, len(who)) + 1
+            lent = np.rint(s.income[who] * sizes[who] / 100).astype(np.int64) * 100
+            s.payment[who] = lent // months[who] + 1
             post(bookings, who, LOAN, at + _SECOND, -lent, "loan_payout", "branch")
             post(bookings, who, CURRENT, at + _SECOND, lent, "loan_payout", "branch")
 
@@ -105,7 +106,7 @@ def close_everything(m: Month, leaving: Array, bookings: Rows, holdings: Rows) -
     rest = _balances(s, bookings)[who, CURRENT]
     post(bookings, who, CURRENT, at - _SECOND, -np.maximum(rest, 0), "transfer_out", "branch")
     post(bookings, who, CURRENT, at - _SECOND, -np.minimum(rest, 0), "transfer_in", "branch")
-    unwanted = (rest < -30_000) & (m.rng.random(len(who)) < 0.5)
+    unwanted = (rest < -30_000) & (m.fine.random(len(who)) < 0.5)
     reason = np.where(unwanted | s.dead[who], _BANK, _CUSTOMER)
     _close_shared(m, who, at, holdings)
     for slot in range(len(PRODUCTS)):

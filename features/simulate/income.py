@@ -1,6 +1,7 @@
 """What comes in within a month: salaries and pensions, receipts, allowances; and what a business pays."""
 
 import numpy as np
+from scipy.stats import poisson
 
 from features.simulate.booking import Month, post
 from features.simulate.events import RETIRED
@@ -26,10 +27,13 @@ VAT = 0.12
 
 _WAGES = 0.22
 
+_MOST = 12
+"""Most transfers that come in in one month; more would come to one business in 70,000."""
+
 
 def book_income(m: Month, rows: Rows, total: Rows) -> None:
     """Salary, pension, receipts, other transfers, child allowance and windfalls."""
-    s, p, rng = m.world.state, m.world.people, m.rng
+    s, p, rng, fine = m.world.state, m.world.people, m.rng, m.fine
     n = m.world.size
     stays = np.clip(1.15 - 1.5 * s.drift * (0.6 + 0.8 * p.cash / 2), 0, 1)
     stays = np.where(stays < 0.15, 0.0, stays)
@@ -45,11 +49,14 @@ def book_income(m: Month, rows: Rows, total: Rows) -> None:
         extra = np.rint(s.income[who] * stays[who] * 0.9).astype(np.int64)
         _pay(m, rows, total, who, pay_day[who] + 5, extra, "salary")
     often = np.where(p.business, 3.0, np.where(regular, 0.12, 1.3)) * np.where(s.jobless, 0.5, 1)
-    counts = rng.poisson(often * np.maximum(stays, 0.05)) * m.active[:, CURRENT]
+    counts = poisson.ppf(rng.random(n), often * np.maximum(stays, 0.05)).astype(np.int64)
+    counts = np.minimum(counts, _MOST) * m.active[:, CURRENT]
     who = np.repeat(np.arange(n), counts)
-    part = (np.where(p.business, 0.40, 0.34) * trade(m.world))[who] * rng.lognormal(-0.06, 0.35, len(who))
+    nth = np.arange(len(who)) - np.repeat(np.cumsum(counts) - counts, counts)
+    size = rng.lognormal(-0.06, 0.35, (n, _MOST))[who, nth]
+    part = (np.where(p.business, 0.40, 0.34) * trade(m.world))[who] * size
     amount = np.rint(s.income[who] * part).astype(np.int64)
-    post(rows, who, CURRENT, m.at(who, rng.random(len(who))), amount, "transfer_in", "auto")
+    post(rows, who, CURRENT, m.at(who, fine.random(len(who))), amount, "transfer_in", "auto")
     total.add(who, amount=amount)
     who = m.some((s.children > 0) & (stays > 0))
     _pay(
@@ -62,12 +69,12 @@ def book_income(m: Month, rows: Rows, total: Rows) -> None:
         "transfer_in",
     )
     who = m.some(s.windfall == 1.0)
-    amount = np.rint(s.income[who] * rng.uniform(1, 4, len(who))).astype(np.int64)
-    post(rows, who, CURRENT, m.at(who, rng.random(len(who))), amount, "transfer_in", "branch")
+    amount = np.rint(s.income[who] * rng.uniform(1, 4, n)[who]).astype(np.int64)
+    post(rows, who, CURRENT, m.at(who, fine.random(len(who))), amount, "transfer_in", "branch")
 
 
 def _pay(m: Month, rows: Rows, total: Rows, who: Array, day: Array, amount: Array, category: str) -> None:
-    at = m.on(who, day + 0.25 + m.rng.random(len(who)) / 3)
+    at = m.on(who, day + 0.25 + m.fine.random(len(who)) / 3)
     post(rows, who, CURRENT, at, amount, category, "auto")
     total.add(who, amount=amount)
 

@@ -76,8 +76,11 @@ def interactions(world: World, s: State, until: Array, upset: Array, rows: Rows,
     rows.add(
         who, at=at, channel=mail, out=True, kind=KINDS.index("survey"), rating=rating, cost=20, known=at
     )
-    _settle_complaints(rng, world, s, until, here, rows, events)
-    _complain(rng, world, s, until, here, upset, rows)
+    # Of a stream of their own: they move satisfaction, and sessions draw as many numbers as there are.
+    rng = stream(world.clock.seed, world.clock.month, "complaints")
+    settled, unasked = rng.random((2, n))
+    _settle_complaints(rng, world, s, until, here & (settled < _SETTLED), rows, events)
+    _complain(rng, world, s, until, here, unasked, upset, rows)
 
 
 def _within(rng: np.random.Generator, start: int, until: Array, who: Array) -> Array:
@@ -89,11 +92,11 @@ def _settle_complaints(
     world: World,
     s: State,
     until: Array,
-    here: Array,
+    settled: Array,
     rows: Rows,
     events: Rows,
 ) -> None:
-    who = np.flatnonzero(here & (s.complaint >= 0) & (rng.random(world.size) < _SETTLED))
+    who = np.flatnonzero(settled & (s.complaint >= 0))
     at = _within(rng, world.clock.start, until, who)
     shared = {"channel": s.complaint_channel[who], "kind": KINDS.index("complaint"), "cost": 1500}
     rows.add(who, number=s.complaint_number[who], at=s.complaint[who], resolved=at, known=at, **shared)
@@ -103,12 +106,19 @@ def _settle_complaints(
 
 
 def _complain(
-    rng: np.random.Generator, world: World, s: State, until: Array, here: Array, upset: Array, rows: Rows
+    rng: np.random.Generator,
+    world: World,
+    s: State,
+    until: Array,
+    here: Array,
+    drawn: Array,
+    upset: Array,
+    rows: Rows,
 ) -> None:
     n, clock = world.size, world.clock
     chance = 0.006 * np.exp(-0.35 * (s.mood - 7.0)) * (1 + 2.0 * s.drift)
     free = here & (s.complaint < 0) & (world.state.complaint < 0)
-    by_itself = free & (rng.random(n) < chance)
+    by_itself = free & (drawn < chance)
     who = np.flatnonzero(by_itself | (free & (upset >= 0)))
     own = chosen_times(rng, world.people, who, clock.start, until[who])
     at = np.where(upset[who] >= 0, upset[who], own)

@@ -29,11 +29,11 @@ def holding_margin(world: World) -> Array:
     Margins and costs are the catalogue's; the balance is what the laws of saving, investing and
     lending lead to on average. Leaving within the year is not in it.
     """
-    s, p, catalogue = world.state, world.people, shipped()
+    s, catalogue = world.state, shipped()
     income = s.income / 100.0
     mean = np.zeros(s.opened.shape)
-    first = 0.4 * np.maximum(s.balance[:, CURRENT], 0) / 100.0
-    mean[:, SAVINGS] = first + 0.35 * np.maximum(3.5 * income * p.thrift - first, 0)
+    # Two fifths of the current account, and what is put by later: hardly a quarter more in a year.
+    mean[:, SAVINGS] = 1.25 * 0.4 * np.maximum(s.balance[:, CURRENT], 0) / 100.0
     mean[:, LOAN] = 5.5 * income * 0.83
     mean[:, INVESTMENT] = 6.0 * (0.05 * income + 25)
     for slot in OFFERED:

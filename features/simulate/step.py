@@ -85,11 +85,11 @@ def step(world: World, given: Approach | None, spared: Array) -> tuple[World, Mo
 
 def _money(world: World, s: State, rates: Array, choices: Choices) -> tuple[Rows, Rows]:
     clock = world.clock
-    rng = stream(clock.seed, clock.month, "money")
+    money, hours = (stream(clock.seed, clock.month, purpose) for purpose in ("money", "hours"))
     bookings = booking_rows()
     holdings = Rows(number=0, slot=0, role=0, opened=0, closed=NOTHING, reason=NOTHING, known=0)
     active = (s.opened >= 0) & world.alive[:, None]
-    month = Month(World(clock, world.people, s), rng, rates, choices.until, active)
+    month = Month(World(clock, world.people, s), money, hours, rates, choices.until, active)
     book_month(month, bookings)
     share_accounts(month, holdings)
     open_holdings(month, choices.bought, bookings, holdings)

@@ -16,7 +16,7 @@ from features.history.tables import arrow_schema
 from features.simulate import advance, simulate
 from features.simulate.laws import shipped
 from features.simulate.money import convert, split
-from features.simulate.output import first_tables, month_tables, transaction_tables
+from features.simulate.output import customer_ids, first_tables, month_tables, transaction_tables
 from features.simulate.population import found
 from features.simulate.step import step
 from features.simulate.stored import load_world, save_world
@@ -258,6 +258,28 @@ def test_the_contacted_take_up_more_than_the_control_in_truth_and_in_what_happen
     ).all()
     first = pd.to_datetime(outcomes.loc[outcomes["kind"] == "shown", "at"], utc=True)
     assert (first < END + pd.Timedelta(days=4)).all()
+
+
+def test_contacts_change_the_chance_of_nobody_else(tmp_path):
+    simulate(tmp_path / "out", tmp_path / "truth", **{**SIZE, "customers": 2000, "months": 1}, tell=quiet)
+    contacts, _ = decide(tmp_path / "truth", "standing_order")
+    lived = {}
+    for name, made in (("some", contacts), ("none", contacts.assign(contacted=False))):
+        home = tmp_path / name
+        home.mkdir()
+        copy_of(tmp_path, home)
+        advance(home / "next", home / "truth", made, months=4, tell=quiet)
+        lived[name] = load_world(home / "truth" / "state.npz")
+    some, none = (lived[name].state for name in ("some", "none"))
+    ids = pd.Index(customer_ids(np.arange(2000), 2000).to_pylist())
+    reached = ids.get_indexer(contacts.loc[contacts["contacted"], "customer_id"])
+    apart = {
+        name: np.flatnonzero(np.atleast_2d((getattr(some, name) != getattr(none, name)).T).any(axis=0))
+        for name in ("balance", "opened", "mood", "hurt", "drift", "income", "live")
+    }
+    assert len(apart["balance"]) > 0, "contacts change something"
+    for name, who in apart.items():
+        assert set(who) <= set(reached), name
 
 
 def test_purchases_in_outcomes_are_holdings_in_history(bank, tmp_path):

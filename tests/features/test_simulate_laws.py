@@ -9,6 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.simulate import simulate
+from features.simulate.laws import shipped
+from features.simulate.potential import holding_margin
+from features.simulate.step import step
+from features.simulate.stored import load_world
+from features.simulate.world import OFFERED, PRODUCTS
 
 END = datetime(2026, 11, 1, tzinfo=UTC)
 START = datetime(2024, 8, 1, tzinfo=UTC)
@@ -314,3 +319,28 @@ def test_complaints_cause_leaving_and_more_so_the_longer_they_stay_open(table):
     rates = both.groupby(pd.cut(both["hurt"], [-1, 0.05, 0.9, 1.6, 3]), observed=True)["left"].mean()
     assert rates.is_monotonic_increasing, rates
     assert rates.iloc[-1] > 3 * rates.iloc[0]
+
+
+def test_the_stated_margin_of_a_new_holding_is_what_takers_bring_in_a_year(bank):
+    world, nobody = load_world(bank / "truth" / "state.npz"), np.ones(SIZE["customers"], bool)
+    stated, taken, earned = [], [], []
+    for _ in range(15):
+        stated.append(holding_margin(world))
+        world, rows = step(world, None, nobody)
+        taken.append(rows.choices.bought >= 0)
+        earned.append([_monthly(world.state, slot) for slot in OFFERED])
+    for place, slot in enumerate(OFFERED):
+        told, found = [], []
+        for month in range(4):
+            who = np.flatnonzero(taken[month][:, slot])
+            told += stated[month][who, slot].tolist()
+            found += np.sum([e[place][who] for e in earned[month : month + 12]], axis=0).tolist()
+        assert len(told) > 30
+        assert np.mean(told) == pytest.approx(np.mean(found), rel=0.3, abs=4.0), PRODUCTS[slot]
+
+
+def _monthly(state, slot):
+    """What each open holding of a product earns this month, in major units."""
+    product, balance = shipped().products[PRODUCTS[slot]], np.abs(state.balance[:, slot]) / 100.0
+    earned = balance * (product.balance_margin - product.loss_rate) / 12
+    return (state.opened[:, slot] >= 0) * (earned + product.monthly_margin - product.monthly_cost)

@@ -7,7 +7,9 @@ from scipy.special import expit
 
 from features.errors import InputError, RefusedError
 from features.home import Home
+from training.uplift.contacts import asked_share
 from training.uplift.fatigue import RECENT, Stakes, contact_rows, price_fatigue
+from training.uplift.responses import OUTCOME, PRODUCT, TREATED
 
 STAKES = Stakes(opted_out=80.0, complained=20.0)
 LAW = (0.5, 0.25, 0.1)
@@ -159,3 +161,13 @@ def test_the_simulated_banks_fatigue_is_found(bank: Home) -> None:
     for span, law in zip(RECENT, (0.5 * 0.75, 0.5 * 0.75**2.5, 0.5 * 0.75**4.5), strict=True):
         assert slopes[span].low < law < slopes[span].high
     assert found.prices["call"].point > found.prices["app"].point > 0
+
+
+def test_the_weary_still_take_up_what_they_would_have_unasked() -> None:
+    met = pd.DataFrame(
+        {"product": ["card"] * 8 + ["current_account"] * 2, "accepted": [1.0] + [0.0] * 7 + [1.0] * 2}
+    )
+    examples = pd.DataFrame({PRODUCT: "card", TREATED: [1.0] * 4 + [0.0] * 4, OUTCOME: [1.0] + [0.0] * 7})
+    assert asked_share(met, examples) == 0.5
+    assert asked_share(met, examples.assign(**{OUTCOME: 0.0})) == 1.0
+    assert asked_share(met.assign(accepted=1.0), examples) == 1.0

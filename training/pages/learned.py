@@ -129,7 +129,7 @@ def _contacts(about: Mapping[str, Mapping[str, float]]) -> list[_Section]:
         ),
         "tiring": (
             "How it weakens later answers",
-            "Log-odds of accepting taken from the contacts of the half year to come.",
+            "Log-odds of the outcome taken from the contacts of the half year to come.",
         ),
         "stakes": ("What an answer is worth", "Derived from the bank's own history, in money."),
         "accepts": ("How many accept what the offer grants", "Shares of those contacted."),

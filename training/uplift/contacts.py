@@ -16,10 +16,10 @@ from training.specs import RESPONSE, ModelSpec
 from training.uplift.campaign_log import campaign_contacts
 from training.uplift.decision_log import decided_contacts, without_decided
 from training.uplift.fatigue import Fatigue, Stakes, contact_rows, price_fatigue
-from training.uplift.responses import response_set
+from training.uplift.responses import OUTCOME, PRODUCT, TREATED, response_set
 from training.uplift.stakes import stakes_of
 
-__all__ = ["contact_examples"]
+__all__ = ["asked_share", "contact_examples"]
 
 Tell = Callable[[str], None]
 
@@ -35,8 +35,8 @@ def contact_examples(home: Home, spec: ModelSpec, settings: Settings, tell: Tell
     """Contacts that the bank left to chance, in campaigns or by the random arm, with features and outcomes.
 
     Of RESPONSE the examples say what one more contact costs later (`contacts["fatigue"]`, by channel,
-    in major units; `contacts["tiring"]`, log-odds that it takes from later contacts) and what that rests
-    on; of RETENTION how many accept (`contacts["accepts"]`).
+    in major units; `contacts["tiring"]`, log-odds of the outcome that it takes from later contacts) and
+    what that rests on; of RETENTION how many accept (`contacts["accepts"]`).
 
     Raises
     ------
@@ -55,7 +55,7 @@ def contact_examples(home: Home, spec: ModelSpec, settings: Settings, tell: Tell
     except RefusedError as error:
         tell(f"{spec.name}: the price of fatigue stays as stated: {error}")
         return examples
-    return replace(examples, contacts=_told(told, stakes))
+    return replace(examples, contacts=_told(told, stakes, asked_share(met, examples.frame)))
 
 
 def _contacts(home: Home, spec: ModelSpec, settings: Settings, tell: Tell) -> pd.DataFrame:
@@ -82,10 +82,27 @@ def _met(home: Home, settings: Settings) -> pd.DataFrame:
     return contact_rows(frame[(frame["at"] < last) | (frame["kind"] == "complaint")])
 
 
-def _told(told: Fatigue, stakes: Stakes) -> dict[str, dict[str, float]]:
+def asked_share(met: pd.DataFrame, examples: pd.DataFrame) -> float:
+    """Share of what the contacted take up within the window that they take up in answer, at most 1.
+
+    Tired customers answer less; what they would have taken up unasked they still do.
+
+    Parameters
+    ----------
+    met
+        Contacts with product and accepted (0.0 or 1.0), from `training.uplift.fatigue.contact_rows`.
+    examples
+        Rows of RESPONSE.
+    """
+    answered = float(met.loc[met["product"].isin(examples[PRODUCT].unique()), "accepted"].mean())
+    followed = float(examples.loc[examples[TREATED] == 1, OUTCOME].mean())
+    return min(1.0, answered / followed) if followed > 0 else 1.0
+
+
+def _told(told: Fatigue, stakes: Stakes, asked: float) -> dict[str, dict[str, float]]:
     # A contact that makes later ones welcome is chance, not income.
     prices = {channel: max(0.0, float(price.point)) for channel, price in sorted(told.prices.items())}
-    tiring = {"weaker": max(0.0, told.weaker.point)}
+    tiring = {"weaker": max(0.0, told.weaker.point) * asked}
     return {"fatigue": prices, "tiring": tiring, "stakes": vars(stakes)}
 
 

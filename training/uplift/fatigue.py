@@ -37,7 +37,7 @@ _C = 1e4
 
 @dataclass(frozen=True)
 class Stakes:
-    """What is lost in major units by an opt-out (all later offers) and by a complaint; each at least 0."""
+    """What is lost in major units by an opt-out (a year's offers) and by a complaint; each at least 0."""
 
     opted_out: float
     complained: float

@@ -1,10 +1,12 @@
 """What an answer to a contact is worth, from the bank's own history.
 
-- Who opts out is lost to contacts for as long as he would have stayed: contacts a year x what one is
-  worth x years, the sooner the more by the catalogue's discount rate.
+- Who opts out is lost to the contacts of a year: how many there are x what one is worth.
 - Who complains is likelier to leave: by a logistic regression of leaving within half a year on
   complaints of the month before, given age, time with the bank and holdings; it costs that share of a
   year's margin.
+
+Both count the twelve months that the margin of a new holding counts, so that what a contact gains and what
+it costs later are weighed alike.
 """
 
 from collections.abc import Sequence
@@ -55,13 +57,12 @@ def stakes_of(home: Home, settings: Settings, examples: pd.DataFrame, met: pd.Da
     moments = moments[:: -max(1, len(moments) // _MOMENTS)][:_MOMENTS]
     outcomes = outcomes_at(home, RETENTION, generation, moments, settings)
     left = pd.concat([_left(home, o, catalogue) for o in outcomes], ignore_index=True)
-    leaving = float(left["churn"].mean()) * _YEAR / RETENTION.horizon_days
     yearly = float(met[["later_30d", "later_31_90d"]].sum(axis=1).mean()) * _YEAR / 90
     since = generation.as_of - timedelta(days=_YEAR)
     now = Outcome(outcomes[0].connection, generation.as_of, 0, 0, generation.as_of).before()
     earned = realised(now, since, outcomes[0].at_risk(), catalogue)["value"].mean()
     return Stakes(
-        opted_out=worth * yearly / (catalogue.discount_rate + leaving),
+        opted_out=worth * yearly,
         complained=_raised(left) * max(0.0, float(earned)),
     )
 

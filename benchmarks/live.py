@@ -110,8 +110,8 @@ def main() -> None:
         f"{verdict(*found.values())} Memory over {ASKED[size]:,} requests: {before:.0f} to {after:.0f} MB "
         f"({after / before - 1:+.1%}).\n\n{stages(home, ids)}\n\n"
         f"{len(ids):,} customers to whom something is offered, of {CUSTOMERS[size]:,} simulated, in turn, "
-        "with reasons for the offer; one core a service, the load on another, exponential gaps, latency from "
-        f"the moment a request was due. {time.perf_counter() - start:.0f} s in all."
+        "with reasons for the offer; one core a service, the load on another, exponential gaps, latency "
+        f"from the moment a request was due. {time.perf_counter() - start:.0f} s in all."
     )
     write_table("live", size, head, [[name, *one.cells()] for name, one in found.items()], note)
 

@@ -6,22 +6,19 @@ Values as Python's own are unpacked only where somebody asks for them.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
-
-from features.native import FLOATS, INTS, Array, compiled
 
 if TYPE_CHECKING:
     from features.online.packed import Codec
 
-__all__ = ["Layout", "Rows"]
+__all__ = ["BITMAP", "EVENT", "INT", "WORD", "Layout", "Rows"]
 
-_EVENT, _BITMAP = 8, 24
+EVENT, BITMAP = 8, 24
 """Where the moment and the null bitmap begin in a packed row."""
 
-_INT, _FLOAT, _WORD = 0, 1, 2
-_KINDS = {"int64": _INT, "float64": _FLOAT, "string": _WORD}
+INT, FLOAT, WORD = 0, 1, 2
+_KINDS = {"int64": INT, "float64": FLOAT, "string": WORD}
 _WIDTHS = {"int64": 8, "float64": 8, "string": 4}
 
 
@@ -43,7 +40,7 @@ class Layout:
         self._words = 0
         for field in fields:
             field.append(self._words)
-            self._words += field[3] == _WORD
+            self._words += field[3] == WORD
         self._fields = np.array(fields, dtype=np.int64).reshape(-1, 5)
         self._spans = np.cumsum([0, *(len(codec.names) for codec in codecs)], dtype=np.int64)
         self._heads = np.array([codec.head for codec in codecs], dtype=np.int64)
@@ -72,6 +69,9 @@ class Layout:
         CorruptError
             If a packed row is not as long as its header says.
         """
+        # Imported here: who only knows of rows needs no compiler.
+        from features.decode import decode
+
         n, views = len(packed), len(self.codecs)
         numbers = np.full((n, len(self.place)), np.nan)
         words, events = np.empty((n, self._words, 2), np.int64), np.empty((n, views), np.int64)
@@ -84,7 +84,7 @@ class Layout:
             kept.append(sound)
             data.append(b"".join([row for row in sound if row]))
             sizes = np.array([len(row) if row else 0 for row in sound], dtype=np.int64)
-            torn = _decode(
+            torn = decode(
                 *(np.frombuffer(data[at], np.uint8), sizes, self._spans, self._heads, self._fields),
                 *(numbers[at], words[at], events[at]),
             )
@@ -178,66 +178,7 @@ class Rows(Mapping[str, list[Any]]):
 
 def _fields(view: int, codec: "Codec") -> Iterator[list[int]]:
     """View, place in its packed row, bit of the null bitmap, and kind of each field."""
-    at = _BITMAP + (len(codec.names) + 7) // 8
+    at = BITMAP + (len(codec.names) + 7) // 8
     for bit, (_, dtype) in enumerate(codec.view.fields):
         yield [view, at, bit, _KINDS[dtype]]
         at += _WIDTHS[dtype]
-
-
-@numba.njit
-def _bits(data: Array, at: int, width: int) -> Any:
-    """Little-endian bytes as an unsigned integer."""
-    found = np.uint64(0)
-    for byte in range(width):
-        found |= np.uint64(data[at + byte]) << np.uint64(8 * byte)
-    return found
-
-
-@numba.njit
-def _put(data: Array, base: int, field: Array, place: int, numbers: Array, bits: Array) -> None:
-    """Write one field, if it is not null; a word as 0."""
-    bit, at = field[2], base + field[1]
-    if (data[base + _BITMAP + (bit >> 3)] >> (bit & 7)) & 1 == 1:
-        numbers[place] = np.nan
-    elif field[3] == _WORD:
-        numbers[place] = 0.0
-    elif field[3] == _INT:
-        numbers[place] = np.float64(np.int64(_bits(data, at, 8)))
-    else:
-        bits[place] = _bits(data, at, 8)
-
-
-@compiled(
-    numba.int64(
-        *(numba.types.Array(numba.uint8, 1, "C", readonly=True), INTS, INTS, INTS, numba.int64[:, ::1]),
-        *(FLOATS, numba.int64[:, ::1], INTS),
-    )
-)
-def _decode(
-    data: Array,
-    sizes: Array,
-    spans: Array,
-    heads: Array,
-    fields: Array,
-    numbers: Array,
-    words: Array,
-    events: Array,
-) -> int:
-    """Fill the numbers, where each word begins and ends, and the events; the view that is torn, or -1."""
-    base, bits = 0, numbers.view(np.uint64)
-    for view in range(len(sizes)):
-        events[view], end = 0, heads[view]
-        if sizes[view] == 0:
-            continue
-        if sizes[view] < end:
-            return view
-        events[view] = np.int64(_bits(data, base + _EVENT, 8))
-        for f in range(spans[view], spans[view + 1]):
-            _put(data, base, fields[f], f, numbers, bits)
-            if fields[f, 3] == _WORD:
-                begun, end = end, end + np.int64(_bits(data, base + fields[f, 1], 4))
-                words[fields[f, 4], 0], words[fields[f, 4], 1] = base + begun, base + end
-        if end != sizes[view]:
-            return view
-        base += sizes[view]
-    return -1

@@ -10,26 +10,24 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from features.errors import InputError
-from features.native import FLOATS, INTS, MASK, TABLE, Array, compiled
 from features.rows import Rows
 
 if TYPE_CHECKING:
     from features.selling.expressions import Expression, Term
 
-__all__ = ["Compiler", "Programs", "programs_of"]
+__all__ = ["AND", "NOT", "STEP", "Compiler", "Programs", "programs_of"]
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 _COMPARISONS = ("<", "<=", ">", ">=", "==", "!=", "in", "not in")
-_NOT, _AND, _OR = 8, 9, 10
-_STEP = np.dtype([("value", "f8"), ("kind", "i4"), ("column", "i4"), ("first", "i4"), ("last", "i4")])
+NOT, AND, OR = 8, 9, 10
+STEP = np.dtype([("value", "f8"), ("kind", "i4"), ("column", "i4"), ("first", "i4"), ("last", "i4")])
 """One step: a comparison of a column with a value, or with constants first to last; or a join of the last
 `first` findings."""
 
@@ -66,11 +64,11 @@ class Compiler:
 
     def turn(self) -> None:
         """`not` what was found last."""
-        self.steps.append((0.0, _NOT, 0, 0, 0))
+        self.steps.append((0.0, NOT, 0, 0, 0))
 
     def join(self, parts: int, *, every: bool) -> None:
         """`and`, or else `or`, of what was found last."""
-        self.steps.append((0.0, _AND if every else _OR, 0, parts, 0))
+        self.steps.append((0.0, AND if every else OR, 0, parts, 0))
 
 
 class Programs:
@@ -90,7 +88,7 @@ class Programs:
             ends.append(len(compiler.steps))
         self.columns = tuple(compiler.terms)
         self._texts = [(p, compiler.words[n]) for p, n in enumerate(self.columns) if n in compiler.words]
-        self._steps = np.array(compiler.steps, dtype=_STEP)
+        self._steps = np.array(compiler.steps, dtype=STEP)
         self._ends = np.array(ends, dtype=np.int64)
         self._among = np.array(compiler.constants, dtype=np.float64)
         self._deepest = max((b - a for a, b in pairwise(ends)), default=0) + 1
@@ -126,8 +124,11 @@ class Programs:
 
     def hold(self, matrix: Floats) -> Mask:
         """Which conditions are true of whom, (n, conditions)."""
+        # Imported here: who only reads conditions needs no compiler.
+        from features.selling.judge import judge
+
         found = np.empty((len(matrix), len(self._ends) - 1), dtype=np.bool_)
-        _judge(self._steps, self._ends, self._among, self._deepest, matrix, found)
+        judge(self._steps, self._ends, self._among, self._deepest, matrix, found)
         return found
 
 
@@ -144,51 +145,3 @@ def _coded(values: Any, codes: Mapping[Any, float]) -> Any:
 def programs_of(*conditions: "Expression") -> Programs:
     """The program of some conditions, compiled once."""
     return Programs(conditions)
-
-
-_STEPS = numba.from_dtype(_STEP)[::1]
-
-
-@numba.njit(inline="always")
-def _true(value: Any, step: Any, among: Array) -> Any:
-    """Whether a known value compares as the step says."""
-    kind = step.kind
-    if kind == 0:
-        return value < step.value
-    if kind == 1:
-        return value <= step.value
-    if kind == 2:
-        return value > step.value
-    if kind == 3:
-        return value >= step.value
-    if kind == 4:
-        return value == step.value
-    if kind == 5:
-        return value != step.value
-    inside = False
-    for place in range(step.first, step.last):
-        inside |= value == among[place]
-    return inside if kind == 6 else not inside
-
-
-@compiled(numba.void(_STEPS, INTS, FLOATS, numba.int64, TABLE, MASK))
-def _judge(steps: Array, ends: Array, among: Array, deepest: int, matrix: Array, found: Array) -> None:
-    """Run every condition's steps, ends[c] to ends[c + 1], on every row."""
-    stack = np.empty(deepest, np.int64)
-    for row in range(len(matrix)):
-        for c in range(len(ends) - 1):
-            stack[0], top = 1, -1
-            for at in range(ends[c], ends[c + 1]):
-                step = steps[at]
-                if step.kind < _NOT:
-                    value = matrix[row, step.column]
-                    top += 1
-                    stack[top] = 0 if value != value else (1 if _true(value, step, among) else -1)
-                elif step.kind == _NOT:
-                    stack[top] = -stack[top]
-                else:
-                    top -= step.first - 1
-                    for part in range(1, step.first):
-                        other = stack[top + part]
-                        stack[top] = min(stack[top], other) if step.kind == _AND else max(stack[top], other)
-            found[row, c] = stack[0] == 1

@@ -50,7 +50,7 @@ def test_a_second_writer_is_kept_out(tmp_path: Path) -> None:
     home = Home(tmp_path)
     with (
         only_writer(home),
-        pytest.raises(NotReadyError, match="another command is writing"),
+        pytest.raises(NotReadyError, match="locked by another command"),
         only_writer(home),
     ):
         pass

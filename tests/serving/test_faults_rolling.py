@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import socket
 import threading
@@ -180,30 +179,3 @@ def test_a_question_is_decided_once_by_whichever_worker_and_also_after_a_restart
     assert ask(limit=2).status_code == 409
     logged = [d.decision_id for d in read_decisions(home.decisions_db, "live")]
     assert sorted(d for d in logged if d in decided) == sorted(decided)
-
-
-def test_without_files_for_more_connections_it_is_not_ready_nobody_dies_and_then_all_is_well(
-    served: Running,
-) -> None:
-    workers = served.workers()
-    with ExitStack() as lines:
-        kept = _one_to_each(served, lines)[workers[0]]
-        for pid in workers:
-            most = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-            few = psutil.Process(pid).num_fds() + 20
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, (few, most[1]))
-            lines.callback(resource.prlimit, pid, resource.RLIMIT_NOFILE, most)
-        for _ in range(80):
-            lines.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=WITHIN_S))
-        served.wait_for(lambda: _status(kept, "/readyz") == 503)
-        assert _status(kept, "/healthz") == 200
-    served.wait_for(served.is_ready)
-    assert httpx.post(f"{served.address}/v1/offers", json=BODY, timeout=WITHIN_S).status_code == 200
-    assert served.workers() == workers, "nobody died of it"
-
-
-def _status(line: HTTPConnection, path: str) -> int:
-    line.request("GET", path)
-    answer = line.getresponse()
-    answer.read()
-    return answer.status

@@ -17,6 +17,7 @@ from features.home import Home
 from features.selling.expressions import SCORES
 from serving.api.deciding import offers_text
 from serving.api.decisions import OffersRequest
+from serving.columns import ruled
 from serving.deciding.adviser import Adviser, adviser_of
 from serving.deciding.decide import decide, weigh
 from serving.deciding.effects import effects_of
@@ -61,7 +62,7 @@ def parts(adviser: Adviser) -> dict[str, Callable[[str], object]]:
 
     def weighed(customer_id: str) -> Any:
         columns, table = of(customer_id)
-        rules = {**columns, **{name: table[:, scorer.places[name]] for name in SCORES}}
+        rules = ruled(columns, {name: table[:, scorer.places[name]] for name in SCORES})
         return weigh(rules, kept["effects", customer_id], scorer.catalogue, adviser.policy)
 
     def decided(customer_id: str) -> Any:

@@ -140,13 +140,14 @@ def _fitted(design: Matrix, alone: Matrix, outcome: Matrix, width: float) -> tup
     precision[0] = _CLOSE
     beta: NDArray[np.float64] = np.zeros(design.shape[1])
     for _ in range(_STEPS):
-        p = expit(alone + design @ beta)
-        curved = (design * (p * (1 - p))[:, None]).T @ design + np.diag(precision)
-        step = np.linalg.solve(curved, design.T @ (outcome - p) - precision * beta)
+        # Not by BLAS, which adds in an order that depends on its threads: a run comes out the same again.
+        p = expit(alone + np.einsum("ni,i->n", design, beta))
+        curved = np.einsum("ni,nj->ij", design * (p * (1 - p))[:, None], design) + np.diag(precision)
+        step = np.linalg.solve(curved, np.einsum("ni,n->i", design, outcome - p) - precision * beta)
         beta += np.clip(step, -1.0, 1.0)
         if np.abs(step).max() < 1e-8:
             break
-    odds = alone + design @ beta
+    odds = alone + np.einsum("ni,i->n", design, beta)
     fits = float(np.sum(np.where(outcome > 0, log_expit(odds), log_expit(-odds))))
     prior = -0.5 * float(precision @ beta**2) + 0.5 * float(np.log(precision).sum())
     return beta, fits + prior - 0.5 * float(np.linalg.slogdet(curved)[1])

@@ -10,7 +10,7 @@ from serving.cli.clock import now
 from serving.cli.console import Shell, on_home, table_text, who
 
 if TYPE_CHECKING:
-    from serving.lists.allotment import FairBy
+    from serving.lists.book import FairBy, FairIn
     from serving.lists.export import ListManifest, ListRow
     from serving.lists.plan import MadePlan
     from serving.lists.pull import PulledList
@@ -57,11 +57,16 @@ def pull(shell: Shell, product: str, size: int, out: Path, purpose: str) -> None
 )
 @click.option("--fair-by", type=click.Choice(["tier", "segment", "region"]), help="Groups to treat alike.")
 @click.option(
-    "--delta",
-    default=0.05,
+    "--fair-in",
+    type=click.Choice(["benefit", "contacts"]),
+    default="benefit",
     show_default=True,
+    help="What they are to get alike: what their offers are worth in money, or contacts.",
+)
+@click.option(
+    "--delta",
     type=click.FloatRange(min=0.0),
-    help="With --fair-by: how many contacts a customer the worst-off group may have less than the others.",
+    help="With --fair-by: how much of it a customer of the worst-off group may get less than the others.",
 )
 @click.option("--purpose", default="plan", show_default=True, help="Why; goes into the manifest.")
 @on_home
@@ -70,19 +75,22 @@ def plan(
     out: Path | None,
     budgets: tuple[str, ...],
     fair_by: "FairBy | None",
-    delta: float,
+    fair_in: "FairIn",
+    delta: float | None,
     purpose: str,
 ) -> None:
     """Decide for every customer within budgets, capacities and volumes, and write whom to contact."""
     from serving.lists.allotment import Fair
     from serving.lists.plan import make_plan
 
+    if (fair_by is None) != (delta is None):
+        raise InputError("--fair-by and --delta belong together; cure: give both, such as --delta 0.5")
     with shell.step("Planning for every customer"):
         made = make_plan(
             shell.home,
             out,
             budgets=dict(map(_amount, budgets)),
-            fair=Fair(fair_by, delta) if fair_by else None,
+            fair=Fair(fair_by, delta, fair_in) if fair_by and delta is not None else None,
             settings=shell.settings,
             purpose=purpose,
             pulled_by=who(),

@@ -16,6 +16,7 @@ from serving.deciding.decide import Decided, decide, weigh
 from serving.deciding.effects import effects_of
 from serving.deciding.pacing import Priced
 from serving.deciding.room import live_within
+from serving.deciding.served import served_by
 from serving.deciding.standing import Standing
 from serving.deciding.suggestions import Suggestion, explained, nothing_because, suggest
 from serving.deciding.worth import Effects
@@ -147,7 +148,8 @@ def _decided(
     effects = effects_of(scorer, table)
     rules = ruled(columns, {score: table[:, scorer.places[score]] for score in SCORES})
     weighed = weigh(rules, effects, scorer.catalogue, policy)
-    prices = priced.of(words(columns, "manager_id"))
+    value = table[:, scorer.places["value_expected"]]
+    prices = priced.of(served_by(words(columns, "manager_id"), value, scorer.catalogue))
     salt, occasion = desk.salt, iso(seen.as_of)
     closed = np.where(priced.closed, np.inf, prices)
     decided = decide(ids, weighed, closed, policy, salt=salt, occasion=occasion)
@@ -158,7 +160,7 @@ def _decided(
         ids,
         decided,
         effects,
-        table[:, scorer.places["value_expected"]],
+        value,
         scorer.catalogue,
         policy,
         [seen.features[one.row] for one in rows],

@@ -11,11 +11,11 @@ from features.vocabulary import Catalogue
 from serving.allocation import Block, Fairness, Limit, Problem, allocate
 from serving.allocation import Plan as Allocated
 from serving.deciding.room import kept_of
-from serving.lists.book import Book, Fair, FairBy, enter
+from serving.lists.book import Book, Fair, enter
 from serving.lists.limits import managers_of, rows_of, use_of
 from serving.policy import Plan
 
-__all__ = ["Allotment", "Book", "Fair", "FairBy", "allot", "enter"]
+__all__ = ["Allotment", "Book", "Fair", "allot", "enter"]
 
 _BLOCK = 100_000
 
@@ -102,10 +102,11 @@ def allot(
     told = (beside.limits, beside.kept, beside.experiment, beside.before)
     if fair is None or book.labels is None:
         return Allotment(problem, found, *told)
-    group = _behind(book.labels, (found.chosen >= 0).sum(axis=1))
+    group = _behind(book.labels, _got(book, found, fair))
     sides = np.where(book.labels == group, 1, 2).astype(np.int32)
-    name = f"contacts of {fair.by} {group} beside all others"
-    rule = Fairness(name, "contact a customer", fair.delta, "contacts")
+    name = f"{fair.of} of {fair.by} {group} beside all others"
+    unit = catalogue.currency if fair.of == "benefit" else "contact"
+    rule = Fairness(name, f"{unit} a customer", fair.delta, "value" if fair.of == "benefit" else fair.of)
     fairly = _problem(book, plan, catalogue, beside, rule, sides)
     return Allotment(fairly, allocate(fairly), *told, group, found)
 
@@ -118,7 +119,7 @@ def _problem(
     fairness: Fairness | None = None,
     sides: NDArray[np.int32] | None = None,
 ) -> Problem:
-    group = managers_of(plan, catalogue, book.managers)
+    group = managers_of(plan, catalogue, book.teams)
     if group is not None:
         left = group.limits - beside.by_group[:-1] @ group.usage
         group = replace(group, limits=np.maximum(left, 0.0))
@@ -145,7 +146,7 @@ def _problem(
 
 def _beside(book: Book, plan: Plan, catalogue: Catalogue, before: NDArray[np.int64] | None) -> _Beside:
     trials, limits = book.trials, rows_of(plan, catalogue, book.spent)
-    group, every = managers_of(plan, catalogue, book.managers), list(limits)
+    group, every = managers_of(plan, catalogue, book.teams), list(limits)
     if group is not None:
         every.append(Limit(group.name, group.unit, float(group.limits.sum()), group.usage))
     options = len(book.spent)
@@ -156,12 +157,21 @@ def _beside(book: Book, plan: Plan, catalogue: Catalogue, before: NDArray[np.int
     return _Beside(limits, kept, by_group, np.zeros(options, np.int64) if before is None else before)
 
 
-def _behind(labels: NDArray[np.object_], contacts: NDArray[np.int64]) -> str:
-    """The group with the fewest contacts a customer beside all others; the first by name where even."""
-    total, size = contacts.sum(), len(labels)
+def _got(book: Book, found: Allocated, fair: Fair) -> NDArray[np.float64]:
+    """What each customer gets of what a fairness rule is about, (n,)."""
+    taken = found.chosen >= 0
+    values = np.take_along_axis(book.values, np.maximum(found.chosen, 0).astype(np.int64), axis=1)
+    each = values if fair.of == "benefit" else np.ones_like(values)
+    got: NDArray[np.float64] = np.where(taken, each, 0.0).sum(axis=1, dtype=np.float64)
+    return got
+
+
+def _behind(labels: NDArray[np.object_], got: NDArray[np.float64]) -> str:
+    """The group that gets least a customer beside all others; the first by name where even."""
+    total, size = got.sum(), len(labels)
     gaps: dict[str, float] = {}
     for name in sorted(set(labels.tolist())):
         here = labels == name
-        own, inside = contacts[here].sum(), here.sum()
+        own, inside = got[here].sum(), here.sum()
         gaps[name] = own / inside - (total - own) / max(size - inside, 1)
     return min(gaps, key=lambda name: gaps[name])

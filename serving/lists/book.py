@@ -12,24 +12,30 @@ from serving.columns import words
 from serving.deciding.choice import NOTHING
 from serving.deciding.decide import Decided, decide
 from serving.deciding.room import experimental, room_draws
+from serving.deciding.served import served_by, team_sizes
 from serving.lists.limits import spent_by
 from serving.lists.listing import segments, tiers
 from serving.lists.sources import Part, Sources, parts
 
-__all__ = ["Book", "Fair", "FairBy", "Trials", "enter"]
+__all__ = ["Book", "Fair", "FairBy", "FairIn", "Trials", "enter"]
 
 FairBy = Literal["tier", "segment", "region"]
+FairIn = Literal["benefit", "contacts"]
 
 
 @dataclass(frozen=True)
 class Fair:
-    """No group of customers may get more than `delta` contacts a customer less than all others together.
+    """No group of customers may get more than `delta` a customer less than all others together.
 
     The rule is about the group that a plan without it leaves furthest behind.
+
+    of
+        What the group gets: `benefit`, the value of its offers in major units, or `contacts`.
     """
 
     by: FairBy
     delta: float
+    of: FairIn = "benefit"
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,9 @@ class Book:
 
     values
         (n, options) float32, -inf where an option may not be offered.
-    managers, groups
-        Names of the relationship managers, and (n,) each customer's place among them, -1 for none.
+    managers, teams, groups
+        Names of the relationship managers, how many share the work of each, and (n,) each customer's place
+        among them, -1 for none, see `serving.deciding.served`.
     labels
         (n,), the group that a fairness rule goes by; None without one.
     spent
@@ -68,6 +75,7 @@ class Book:
 
     values: NDArray[np.float32]
     managers: tuple[str, ...]
+    teams: tuple[int, ...]
     groups: NDArray[np.int32]
     labels: NDArray[np.object_] | None
     spent: NDArray[np.float64]
@@ -78,7 +86,7 @@ class Book:
 def enter(sources: Sources, salt: str, fair: Fair | None) -> Book:
     """Read every customer once, and keep what an allocation needs."""
     catalogue = sources.catalogue
-    values, named, labels, tried = [], [], [], []
+    values, named, worth, labels, tried = [], [], [], [], []
     accepted, count = np.zeros(len(catalogue.options)), np.zeros(len(catalogue.options))
     customers = 0
     for part in parts(sources):
@@ -89,8 +97,11 @@ def enter(sources: Sources, salt: str, fair: Fair | None) -> Book:
         count += may.sum(axis=0)
         customers += len(part.ids)
         values.append(offered[rows])
-        managers = np.array(words(part.columns, "manager_id"), dtype=object)
+        value = part.scores["value_expected"]
+        served = served_by(words(part.columns, "manager_id"), value, catalogue)
+        managers = np.array(served, dtype=object)
         named.append(managers[rows])
+        worth.append(value[rows])
         acts = beside.action != NOTHING
         tried.append((beside.action[acts], draws[acts], managers[acts]))
         if fair:
@@ -101,6 +112,7 @@ def enter(sources: Sources, salt: str, fair: Fair | None) -> Book:
     return Book(
         values=np.concatenate(values),
         managers=known,
+        teams=tuple(team_sizes(managers.tolist(), np.concatenate(worth), known, catalogue)),
         groups=_places(managers, known),
         labels=np.concatenate(labels) if fair else None,
         spent=spent_by(catalogue, accepted / np.maximum(count, 1.0)),

@@ -65,21 +65,21 @@ def use_of(row: Limit, contacts: NDArray[np.int64]) -> float:
     return float(np.asarray(row.usage, dtype=np.float64) @ contacts)
 
 
-def managers_of(plan: Plan, catalogue: Catalogue, managers: Sequence[str]) -> GroupLimit | None:
-    """What each manager can do, None where the plan does not limit it.
+def managers_of(plan: Plan, catalogue: Catalogue, teams: Sequence[int]) -> GroupLimit | None:
+    """What each manager can do, None where the plan does not limit it; a team can do as many times that.
 
     Parameters
     ----------
-    managers
-        Their names, one a group.
+    teams
+        How many share the work of each manager, one a group.
     """
-    if plan.managers is None or not managers:
+    if plan.managers is None or not teams:
         return None
     options, limit = catalogue.options, plan.managers
     busy = np.array([option.channel in limit.channels for option in options])
     usage = _of(options, "minutes") / 60.0 if limit.unit == "hours" else np.ones(len(options))
     unit = limit.unit.removesuffix("s")
-    return GroupLimit(CAPACITY, unit, np.full(len(managers), limit.limit), usage * busy)
+    return GroupLimit(CAPACITY, unit, limit.limit * np.asarray(teams, dtype=np.float64), usage * busy)
 
 
 def _of(options: tuple[Option, ...], name: str) -> Floats:

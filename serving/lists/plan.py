@@ -19,6 +19,7 @@ from serving.deciding.decide import Decided, decide, draw
 from serving.deciding.effects import of_rows
 from serving.deciding.prices import PlanPrices, write_prices
 from serving.deciding.room import room_draws, within
+from serving.deciding.served import served_by
 from serving.deciding.spending import Spending
 from serving.lists.allotment import Fair, allot, enter
 from serving.lists.export import ListRow, to_csv, write_list
@@ -176,7 +177,8 @@ def _decided(made: _Made, part: Part, at: int) -> Iterator[tuple[Decided, Ints]]
     those planned for may get more than one offer, the one worth most first.
     """
     policy, weighed = made.sources.policy, part.weighed
-    charged = made.prices.of(words(part.columns, "manager_id"))
+    managers = words(part.columns, "manager_id")
+    charged = made.prices.of(served_by(managers, part.scores["value_expected"], made.sources.catalogue))
     lot = draw(part.ids, policy, salt=made.salt, occasion=made.sources.as_of)
     draws = room_draws(part.ids, salt=made.salt, occasion=made.sources.as_of)
     room = draws[:, None] < np.asarray(made.prices.kept)

@@ -18,6 +18,7 @@ from serving.deciding.choice import NOTHING
 from serving.deciding.decide import Decided
 from serving.deciding.effects import of_rows
 from serving.deciding.prices import PlanPrices
+from serving.deciding.served import served_by
 from serving.lists.export import ListManifest, ListRow, to_csv, write_list
 from serving.lists.fresh import check_fresh
 from serving.lists.listing import list_rows
@@ -150,7 +151,8 @@ def _candidates(asked: _Asked, tell: Callable[[str], None]) -> Iterator[Candidat
 def _charged(asked: _Asked, part: Part) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
     if asked.prices is None:
         return np.zeros(part.weighed.values.shape)
-    return asked.prices.of(words(part.columns, "manager_id"))
+    managers = words(part.columns, "manager_id")
+    return asked.prices.of(served_by(managers, part.scores["value_expected"], asked.sources.catalogue))
 
 
 def _decided(

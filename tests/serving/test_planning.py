@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -15,9 +16,9 @@ from serving.batch import score_all
 from serving.cli.main import main
 from serving.deciding.arms import assign
 from serving.deciding.prices import read_prices
-from serving.lists.allotment import Fair
+from serving.lists.allotment import Fair, allot, enter
 from serving.lists.fresh import check_fresh
-from serving.lists.plan import make_plan
+from serving.lists.plan import make_plan, with_budgets
 from serving.lists.pull import pull
 from serving.lists.sources import gather
 from serving.log.decisions import read_decisions, record_decisions
@@ -179,13 +180,32 @@ def test_more_than_one_offer_goes_to_a_customer_where_the_policy_says_so(scored,
     assert made.manifest.contacted == len(frame)
 
 
-def test_a_fairness_rule_narrows_the_gap_and_says_what_it_costs(scored, settings):
+@pytest.mark.parametrize("of", ["benefit", "contacts"])
+def test_a_fairness_rule_costs_something_and_says_what(scored, settings, of):
     budget = {"total": 6.0}
     free = _plan(scored, settings, budgets=budget)
-    fair = _plan(scored, settings, budgets=budget, fair=Fair("region", 0.01))
+    fair = _plan(scored, settings, budgets=budget, fair=Fair("region", 0.01, of))
     assert fair.manifest.value <= free.manifest.bound + 1e-6
-    assert any("the fairness rule 'contacts of region" in line for line in fair.manifest.words)
-    assert fair.manifest.fairness["delta"] == 0.01
+    assert any(f"the fairness rule '{of} of region" in line for line in fair.manifest.words)
+    assert (fair.manifest.fairness["delta"], fair.manifest.fairness["of"]) == (0.01, of)
+
+
+def test_a_fairness_rule_is_about_the_group_furthest_behind_and_holds_for_its_benefit(scored, settings):
+    """Counted from the values and the choices, not taken from what the plan says of itself."""
+    sources, rule = gather(scored), Fair("region", 0.02)
+    policy = with_budgets(sources.policy, {"total": 6.0}, sources.catalogue)
+    book = enter(sources, settings.salt, rule)
+    found = allot(book, policy.plan, sources.catalogue, rule)
+
+    def gap(plan, name):
+        taken = plan.chosen[:, 0].astype(int)
+        got = np.where(taken >= 0, book.values[np.arange(len(taken)), np.maximum(taken, 0)], 0.0)
+        return got[book.labels != name].mean() - got[book.labels == name].mean()
+
+    gaps = {name: gap(found.free, name) for name in set(book.labels)}
+    assert found.group == max(gaps, key=gaps.get) and gaps[found.group] > 0.02
+    assert gap(found.plan, found.group) <= 0.02 + 1e-5
+    assert found.plan.value < found.free.value
 
 
 def test_minimum_volumes_beyond_the_budget_are_refused_with_what_would_do_and_nothing_is_written(

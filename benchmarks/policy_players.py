@@ -124,8 +124,13 @@ def riskiest_first(now: Situation) -> Ints:
     return _in_order(_by_usual_channel(now, "fee_waiver"), order, now)
 
 
+def propensity_stated(now: Situation) -> Ints:
+    """Propensity x value less cost as it is usually done: propensity scores and the catalogue's margins."""
+    return allocated(propensity_values(now.stated, now.catalogue), now)
+
+
 def propensity(now: Situation) -> Ints:
-    """Propensity x value less cost, allocated as well as can be."""
+    """The same with Tenure's learned chances after a contact and margins, which usually nobody has."""
     return allocated(propensity_values(now.learned, now.catalogue), now)
 
 
@@ -150,7 +155,8 @@ PLAYERS: dict[str, Player] = {
     "random": at_random,
     "rules": by_rules,
     "highest risk first": riskiest_first,
-    "propensity x value": propensity,
+    "propensity x value": propensity_stated,
+    "propensity x value, Tenure's chances and margins": propensity,
     "Tenure, stated priors": tenure_stated,
     "Tenure": tenure,
     "oracle": oracle,

@@ -97,9 +97,11 @@ def _write_policies(
         f"contacting nobody; {chance}. Complaints and opt-outs are those that contacts bring, in "
         f"expectation. The same for all: {MONEY:.2f} EUR for contacts, {60 * HOURS['call']:.2f} minutes of "
         f"calls and {60 * HOURS['branch']:.2f} of talks for each customer and month; the shipped policy's "
-        f"rules; chance. Models learn once, from {HISTORY} months. Propensity x value has Tenure's own "
-        "probabilities and margins; the oracle knows the laws of one month and prices what follows roughly:"
-        f" it is not the best possible. {seconds:.0f} s in all."
+        f"rules; chance. Models learn once, from {HISTORY} months. Propensity x value has the propensity "
+        "model's scores and the catalogue's margins; its second row has Tenure's learned chances after a "
+        "contact and learned margins. All that rank by money share one allocation. The oracle knows the "
+        "laws of one month and prices what follows roughly: it is not the best possible. "
+        f"{seconds:.0f} s in all."
     )
     write_table("policy", size, head, rows, note)
 

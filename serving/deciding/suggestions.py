@@ -59,7 +59,7 @@ def suggest(
     if action == NOTHING:
         return ()
     places = [action]
-    if decided.planned[row]:
+    if limit > 1 and decided.planned[row]:
         offers = [option.offer for option in catalogue.options]
         net = np.where(decided.weighed.removed.allowed[row], decided.net[row], np.nan)
         for place in np.argsort(-net, kind="stable").tolist():

@@ -74,23 +74,24 @@ class Layout:
 
         n, views = len(packed), len(self.codecs)
         numbers = np.full((n, len(self.place)), np.nan)
-        words, events = np.empty((n, self._words, 2), np.int64), np.empty((n, views), np.int64)
-        kept, data = list[list[bytes | None]](), list[bytes]()
+        spans, events = np.zeros((n, self._words, 2), np.int64), np.empty((n, views), np.int64)
+        kept, words = list[list[bytes | None]](), list[list[str]]()
         for at, one in enumerate(packed):
             sound: list[bytes | None] = [
                 row if row is not None and row[:8] == codec.hash else None
                 for row, codec in zip(one, self.codecs, strict=True)
             ]
             kept.append(sound)
-            data.append(b"".join([row for row in sound if row]))
+            data = b"".join([row for row in sound if row])
             sizes = np.array([len(row) if row else 0 for row in sound], dtype=np.int64)
             torn = decode(
-                *(np.frombuffer(data[at], np.uint8), sizes, self._spans, self._heads, self._fields),
-                *(numbers[at], words[at], events[at]),
+                *(np.frombuffer(data, np.uint8), sizes, self._spans, self._heads, self._fields),
+                *(numbers[at], spans[at], events[at]),
             )
             if torn >= 0:
                 raise self.codecs[torn].torn()
-        return Rows(self, kept, numbers, data, words, events)
+            words.append([data[begin:end].decode() for begin, end in spans[at].tolist()])
+        return Rows(self, kept, numbers, words, events)
 
 
 class Rows(Mapping[str, list[Any]]):
@@ -107,18 +108,17 @@ class Rows(Mapping[str, list[Any]]):
         layout: Layout,
         packed: list[list[bytes | None]],
         numbers: NDArray[np.float64],
-        data: list[bytes],
-        words: NDArray[np.int64],
+        words: list[list[str]],
         events: NDArray[np.int64],
     ) -> None:
         self.layout, self.numbers, self.events = layout, numbers, events
-        self._packed, self._data, self._words = packed, data, words
+        self._packed, self._words = packed, words
         self._unpacked: dict[tuple[int, int], list[Any]] = {}
 
     @property
     def count(self) -> int:
         """How many customers."""
-        return len(self._data)
+        return len(self._words)
 
     def picked(self, names: tuple[str, ...]) -> NDArray[np.float64]:
         """Some fields as numbers, (n, names); KeyError for one that is not there."""
@@ -128,10 +128,8 @@ class Rows(Mapping[str, list[Any]]):
     def words(self, name: str) -> list[str | None]:
         """A field of words, None where it is null or missing."""
         nth, there = self.layout.nth_word(name), self.numbers[:, self.layout.place[name]].tolist()
-        spans = self._words[:, nth].tolist()
         return [
-            data[begin:end].decode() if known == known else None
-            for data, (begin, end), known in zip(self._data, spans, there, strict=True)
+            words[nth] if known == known else None for words, known in zip(self._words, there, strict=True)
         ]
 
     def forget(self, row: int, view: int) -> None:
@@ -145,20 +143,24 @@ class Rows(Mapping[str, list[Any]]):
         told = self.numbers.copy()
         for name, column in numbers.items():
             told[:, self.layout.place[name]] = column
-        return Rows(self.layout, self._packed, told, self._data, self._words, self.events)
+        return Rows(self.layout, self._packed, told, self._words, self.events)
 
     def some(self, rows: Sequence[int]) -> "Rows":
         """Some of the customers, in the given order."""
-        packed, data = [self._packed[row] for row in rows], [self._data[row] for row in rows]
-        return Rows(self.layout, packed, self.numbers[rows], data, self._words[rows], self.events[rows])
+        packed, words = [self._packed[row] for row in rows], [self._words[row] for row in rows]
+        return Rows(self.layout, packed, self.numbers[rows], words, self.events[rows])
 
     def __getitem__(self, name: str) -> list[Any]:
         view = self.layout.view.get(name)
         if view is None:
             found: list[Any] = self.numbers[:, self.layout.place[name]].tolist()
             return found
-        at = self.layout.place[name] - self.layout.span(view)[0]
-        return [self._of_view(row, view)[at] for row in range(self.count)]
+        return [self.cell(name, row) for row in range(self.count)]
+
+    def cell(self, name: str, row: int) -> Any:
+        """One customer's value of a field."""
+        view = self.layout.view[name]
+        return self._of_view(row, view)[self.layout.place[name] - self.layout.span(view)[0]]
 
     def _of_view(self, row: int, view: int) -> list[Any]:
         if (row, view) not in self._unpacked:

@@ -9,7 +9,7 @@ import pandas as pd
 from features.errors import InputError
 from features.rows import Rows
 
-__all__ = ["Columns", "Floats", "from_frame", "length", "numbers", "ruled", "take", "words"]
+__all__ = ["Columns", "Floats", "cell", "from_frame", "length", "numbers", "ruled", "take", "words"]
 
 Columns = Mapping[str, Any]
 """Feature rows by column; every sequence has one value a row, and None where it is missing."""
@@ -76,6 +76,11 @@ def words(columns: Columns, name: str) -> list[str]:
     if isinstance(columns, Rows) and name in columns:
         return [word or "" for word in columns.words(name)]
     return ["" if v is None else str(v) for v in _column(columns, name)]
+
+
+def cell(columns: Columns, name: str, row: int) -> Any:
+    """One row's value of a feature."""
+    return columns.cell(name, row) if isinstance(columns, Rows) else columns[name][row]
 
 
 def _column(columns: Columns, name: str) -> Sequence[Any]:

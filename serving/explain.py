@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from serving.columns import Columns, length
+from serving.columns import Columns, cell, length
 from training.artifact import Model
 from training.contract import Feature
 
@@ -61,7 +61,8 @@ def explain(
         told = islice(((i, f) for i, f in pushing if not _silent(f, audience)), top)
         found.append(
             tuple(
-                _reason(model, f, columns[f.name][row], pushed[i] / total[row], audience) for i, f in told
+                _reason(model, f, cell(columns, f.name, row), pushed[i] / total[row], audience)
+                for i, f in told
             )
         )
     return found

@@ -97,12 +97,17 @@ def _calibrated(
     apart: tuple[Matrix, Matrix],
     later: tuple[Matrix, Matrix],
 ) -> Head:
-    """The head that errs least on rows it has not seen, of those and the one that answers the mean."""
+    """The head that errs least on rows it has not seen, of those and the one that answers the mean.
+
+    Who errs more than the mean on the test alone is out: one product that cannot be told must not cost the
+    others theirs.
+    """
     known = np.isfinite(learned)
     mean = float(learned[known].mean())
     constant = replace(raws[-1], calibration={"scale": 0.0, "shift": mean})
     spread = float(learned[known].std())
-    if known.sum() < _FEWEST or spread <= _ALIKE * abs(mean):
+    seen = known.sum() >= _FEWEST and np.isfinite(later[1]).any()
+    if not seen or spread <= _ALIKE * abs(mean):
         return constant
     heads = [constant]
     for raw in raws:
@@ -111,11 +116,17 @@ def _calibrated(
         shift = mean - scale * float(raw.raw(columns[known]).mean())
         heads.append(replace(raw, calibration={"scale": scale, "shift": shift}))
 
-    def loss(head: Head) -> float:
-        unseen = (_known(head, part) for part in (apart, later))
+    def loss(head: Head, *parts: tuple[Matrix, Matrix]) -> float:
+        unseen = (_known(head, part) for part in parts)
         return sum(float(np.sum((y - head.calibrated(raw)) ** 2)) for raw, y in unseen)
 
-    return min((head for head in heads if head is constant or head.calibration["scale"]), key=loss)
+    most = loss(constant, later)
+    fit = [
+        head
+        for head in heads
+        if head is constant or (head.calibration["scale"] and loss(head, later) <= most)
+    ]
+    return min(fit, key=lambda head: loss(head, apart, later))
 
 
 def _known(head: Head, part: tuple[Matrix, Matrix]) -> tuple[Matrix, Matrix]:

@@ -100,3 +100,19 @@ def test_without_takers_it_is_refused(examples: TrainingSet) -> None:
         make(
             SPEC, replace(examples, frame=nobody), currency=CURRENCY, threads=1, seed=7, tell=lambda _: None
         )
+
+
+def test_a_product_that_the_test_does_not_confirm_answers_its_mean_and_costs_the_others_nothing(
+    examples: TrainingSet,
+) -> None:
+    """A loan that earned by the balance, and in the end by its inverse: only the loan is not told apart."""
+    frame = examples.frame.copy()
+    last = frame["as_of"] == frame["as_of"].max()
+    frame["fund"] = frame["loan"]
+    frame.loc[last, "loan"] = 200.0 / frame.loc[last, "balance"].where(frame.loc[last, "loan"].notna())
+    turned = replace(examples, frame=frame)
+    split = out_of_time(frame, SPEC)
+    said = {"currency": CURRENCY, "threads": 1, "seed": 7, "tell": lambda _: None}
+    metrics = fit_margin(SPEC, turned, split, **said)[1].metrics
+    assert metrics["loan"]["constant"] == 1.0 and metrics["fund"]["constant"] == 0.0
+    assert judge(SPEC, metrics, None).promote

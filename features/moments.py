@@ -1,6 +1,7 @@
 """At which moments features are taken, and which of them a history supports."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import ibis
 import pyarrow as pa
@@ -14,10 +15,20 @@ from features.home import Home
 from features.months import months_before
 from features.settings import Settings
 
-__all__ = ["snapshot_moments", "supported_moments"]
+__all__ = ["iso", "snapshot_moments", "supported_moments"]
 
 MIN_OBSERVED_DAYS = 180
 MAX_SILENT_DAYS = 7
+
+
+@lru_cache(maxsize=256)  # every answer tells the same few moments
+def iso(moment: datetime) -> str:
+    """ISO 8601 in UTC, to the second.
+
+    >>> iso(datetime(2024, 3, 31, tzinfo=UTC))
+    '2024-03-31T00:00:00Z'
+    """
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def snapshot_moments(as_of: datetime, months: int, every: int = 1) -> list[datetime]:

@@ -138,6 +138,14 @@ class Rows(Mapping[str, list[Any]]):
         begin, end = self.layout.span(view)
         self.numbers[row, begin:end] = np.nan
 
+    def put(self, row: int, name: str, value: int) -> None:
+        """Say otherwise of one customer's field."""
+        self.numbers[row, self.layout.place[name]] = value
+        view = self.layout.view[name]
+        told = [*self._of_view(row, view)]
+        told[self.layout.place[name] - self.layout.span(view)[0]] = value
+        self._unpacked[row, view] = told
+
     def beside(self, numbers: Mapping[str, NDArray[np.float64]]) -> "Rows":
         """The same with numbers that are no features, at the places that the layout has for them."""
         told = self.numbers.copy()
@@ -148,7 +156,15 @@ class Rows(Mapping[str, list[Any]]):
     def some(self, rows: Sequence[int]) -> "Rows":
         """Some of the customers, in the given order."""
         packed, words = [self._packed[row] for row in rows], [self._words[row] for row in rows]
-        return Rows(self.layout, packed, self.numbers[rows], words, self.events[rows])
+        found = Rows(self.layout, packed, self.numbers[rows], words, self.events[rows])
+        if self._unpacked:
+            found._unpacked = {
+                (at, view): self._unpacked[row, view]
+                for at, row in enumerate(rows)
+                for view in range(len(self.layout.codecs))
+                if (row, view) in self._unpacked
+            }
+        return found
 
     def __getitem__(self, name: str) -> list[Any]:
         view = self.layout.view.get(name)

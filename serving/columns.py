@@ -9,7 +9,7 @@ import pandas as pd
 from features.errors import InputError
 from features.rows import Rows
 
-__all__ = ["Columns", "Floats", "cell", "from_frame", "length", "numbers", "ruled", "take", "words"]
+__all__ = ["Columns", "Floats", "cell", "from_frame", "length", "numbers", "put", "ruled", "take", "words"]
 
 Columns = Mapping[str, Any]
 """Feature rows by column; every sequence has one value a row, and None where it is missing."""
@@ -81,6 +81,14 @@ def words(columns: Columns, name: str) -> list[str]:
 def cell(columns: Columns, name: str, row: int) -> Any:
     """One row's value of a feature."""
     return columns.cell(name, row) if isinstance(columns, Rows) else columns[name][row]
+
+
+def put(columns: Columns, name: str, row: int, value: int) -> None:
+    """Say otherwise of one row's feature, in columns that are nobody else's."""
+    if isinstance(columns, Rows):
+        columns.put(row, name, value)
+    else:
+        columns[name][row] = value
 
 
 def _column(columns: Columns, name: str) -> Sequence[Any]:

@@ -13,6 +13,7 @@ from features.home import Home
 from features.online import OnlineReader, OnlineRows
 from serving.champions import load_scorer
 from serving.columns import Columns, Floats, take
+from serving.deciding.consent import Withdrawn
 from serving.explain import Reason
 from serving.scoring import ABSTAIN, DEGRADED, OK, SUPPRESSED, Scorer, Scores
 from serving.steps import Steps, run
@@ -40,12 +41,15 @@ class Read:
 
     rows
         In the order of the ids; None where the store cannot be read.
+    changed
+        Those who have withdrawn consent since then; the rows say so.
     """
 
     ids: tuple[str, ...]
     rows: OnlineRows | None
     generation: str
     as_of: datetime
+    changed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -97,11 +101,14 @@ class Live:
     clock
         The moment against which features may be stale; None takes the generation's as_of, which is
         the present of a bank whose history ends there.
+    withdrawn
+        Who does not consent any more, whatever the online features say.
     """
 
     scorer: Scorer
     reader: OnlineReader
     clock: Callable[[], datetime] | None = None
+    withdrawn: Callable[[], Withdrawn] = Withdrawn
 
     @property
     def local(self) -> bool:
@@ -150,7 +157,8 @@ class Live:
         rows: OnlineRows | None = None
         with suppress(CorruptError, NotReadyError):
             rows = self.reader.read(unique, self.clock() if self.clock else None)
-        return Read(unique, rows, self.generation, self.as_of)
+        changed = self.withdrawn().told(rows.columns, unique, rows.found) if rows else frozenset[str]()
+        return Read(unique, rows, self.generation, self.as_of, changed)
 
     def judge(self, read: Read, start: int, stop: int) -> Seen:
         """Score the customers from one place to before another."""
@@ -168,9 +176,7 @@ class Live:
             values = {name: v for name, v in zip(scores.names, table[row], strict=True) if v == v}
             one = CustomerScores(read.ids[source], scores.status[row], scores.reasons[row], values)
             answers[one.customer_id] = _doubted(one, online, source)
-        features = tuple(
-            _features(columns, row, online, source, read.as_of) for row, source in enumerate(known)
-        )
+        features = tuple(_features(columns, row, read, online, source) for row, source in enumerate(known))
         found = tuple(read.ids[source] for source in known)
         return Seen(read.generation, read.as_of, answers, found, columns, scores, features)
 
@@ -234,8 +240,9 @@ def _doubted(one: CustomerScores, online: OnlineRows, row: int) -> CustomerScore
     return replace(one, status=status, reasons=(*reasons, *doubts))
 
 
-def _features(columns: Columns, row: int, online: OnlineRows, source: int, as_of: datetime) -> str:
+def _features(columns: Columns, row: int, read: Read, online: OnlineRows, source: int) -> str:
     """The `Seen.features` of one customer."""
-    if online.as_of[source] == as_of and not online.stale[source] and not online.missing[source]:
+    whole = not online.stale[source] and not online.missing[source]
+    if whole and online.as_of[source] == read.as_of and read.ids[source] not in read.changed:
         return "{}"
     return json.dumps({name: values[row] for name, values in columns.items()}, separators=(",", ":"))

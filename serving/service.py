@@ -5,6 +5,7 @@ from collections.abc import Hashable
 from concurrent.futures import wait
 from contextlib import suppress
 from functools import cache
+from itertools import count
 from typing import Any
 
 import bentoml
@@ -64,6 +65,8 @@ def _look() -> None:
     _METRICS.waiting(_DESK.waiting, _INTAKE.waiting)
     with suppress(TenureError):
         _METRICS.in_force(_SWAPPER.current(), now)
+        if next(_LOOKS) % _CONSENTS_EVERY == 0:
+            _SWAPPER.current().consents.look()
 
 
 _METRICS = Metrics()
@@ -79,6 +82,8 @@ _READY = Readiness(
 )
 _APP = create_app(_DESK, now, _access, _INTAKE, _METRICS, _READY)
 _CONNECTIONS = Connections()
+_LOOKS, _CONSENTS_EVERY = count(), 5
+"""Of so many looks one is for who opted out: what this worker was told it knows anyway."""
 
 _PROBES = ("/livez", "/healthz", "/readyz")
 """What BentoML answers itself. All else, its own metrics and schema too, is for the guard to refuse."""

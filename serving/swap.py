@@ -127,8 +127,9 @@ class Swapper:
 
 
 def signs_of(home: Home) -> Hashable:
-    """What changes when a champion is moved, or the catalogue or the policy edited."""
-    return tuple(_sign(path) for path in (Champions(home).ledger, home.catalogue, home.policy))
+    """What changes when a champion is moved, the catalogue or the policy edited, or customers imported."""
+    customers = home.history / "customers.parquet"
+    return tuple(_sign(path) for path in (Champions(home).ledger, home.catalogue, home.policy, customers))
 
 
 def warmed(adviser: Adviser) -> Adviser:

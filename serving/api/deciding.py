@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from features.moments import iso
 from features.selling.offers import Offer
 from features.tombstones import Tombstones
 from features.vocabulary import Catalogue
@@ -11,7 +12,6 @@ from serving.api.retries import name_of
 from serving.api.watch import Tell
 from serving.deciding.adviser import Advice, Adviser, Answer
 from serving.deciding.suggestions import Suggestion
-from serving.lists.sources import iso
 from serving.log.outcomes import Outcome, Received
 from serving.steps import Steps
 
@@ -80,7 +80,7 @@ def outcomes_answer(adviser: Adviser, request_id: str, told: OutcomesRequest) ->
     """Record what followed on decisions."""
     gone = Tombstones.of(adviser.home, adviser.salt).among(one.customer_id for one in told.outcomes)
     outcomes = [Outcome(**dict(one)) for one in told.outcomes if one.customer_id not in gone]
-    received = iter(adviser.receive(outcomes).result() if outcomes else ())
+    received = iter(adviser.take(outcomes) if outcomes else ())
     results = [
         OutcomeResult(outcome_id=one.outcome_id, status="erased_customer", flag="")
         if one.customer_id in gone

@@ -1,16 +1,18 @@
 """Offers for customers who wait: decided as in lists and plans, logged, and only then told."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from features.home import Home
+from serving.deciding.consent import Consents
 from serving.deciding.pacing import Pacer
 from serving.deciding.round import LIVE, Advised, Answer, Asked, Desked, decide_for
 from serving.deciding.standing import Standing
 from serving.live import AT_ONCE, Live, Read, Seen
 from serving.log.keeping import Append, Receive, appends, receives
+from serving.log.outcomes import Outcome, Received
 from serving.policy import Policy, policy_of
 from serving.steps import Steps, Together, run
 
@@ -39,6 +41,8 @@ class Adviser:
         Appends decisions to the log; what it gives is done when they are on disk.
     receive
         The same for outcomes, with what became of each; also before any decision was logged.
+    consents
+        Who has withdrawn consent since the features were taken; `live` goes by it.
     """
 
     live: Live
@@ -48,6 +52,7 @@ class Adviser:
     salt: str
     append: Append
     receive: Receive
+    consents: Consents
 
     @property
     def local(self) -> bool:
@@ -119,6 +124,22 @@ class Adviser:
             looked[0].generation, looked[0].as_of, [found[i] for i in customer_ids], tuple(looked)
         )
 
+    def take(self, outcomes: Sequence[Outcome]) -> tuple[Received, ...]:
+        """Record outcomes; who opted out is approached no more from the next answer on.
+
+        Raises
+        ------
+        InputError, NotReadyError
+            As `Writer.receive`.
+        """
+        told = self.receive(outcomes).result()
+        self.consents.hear(
+            one.customer_id
+            for one, became in zip(outcomes, told, strict=True)
+            if one.kind == "opted_out" and became.status in ("new", "known")
+        )
+        return told
+
     def together(self, asked: Sequence[tuple[Asked, Read | None, int]]) -> list[Advised]:
         """Decide for several questions at once; each gets what it would get alone.
 
@@ -159,5 +180,6 @@ def adviser_of(
     catalogue = live.scorer.catalogue
     policy = policy_of(home, catalogue)
     log = home.decisions_db
-    standing = Standing(Pacer(home, catalogue, policy), home)
-    return Adviser(live, home, policy, standing, salt, append or appends(log), take or receives(log))
+    standing, consents = Standing(Pacer(home, catalogue, policy), home), Consents(home)
+    written = append or appends(log), take or receives(log)
+    return Adviser(replace(live, withdrawn=consents), home, policy, standing, salt, *written, consents)

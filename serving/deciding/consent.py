@@ -1,19 +1,24 @@
 """Who has withdrawn consent since the features were built: by later history, events, and outcomes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import duckdb
 
+from features.errors import NotReadyError
 from features.home import Home
+from features.moments import iso
 from features.online.events import Events
+from features.snapshots import current_generation, snapshot_path
 from features.vocabulary import CUSTOMER_ID
+from serving.columns import Columns, put
 from serving.log.decisions import log_session
 
-__all__ = ["Withdrawn", "withdrawn"]
+__all__ = ["Consents", "Withdrawn", "withdrawn"]
 
 _LATER = """
     SELECT customer_id, coalesce(marketing, false), coalesce(profiling, false)
@@ -42,16 +47,31 @@ class Withdrawn:
     marketing: frozenset[str] = frozenset()
     profiling: frozenset[str] = frozenset()
 
+    @property
+    def of(self) -> tuple[tuple[str, frozenset[str]], ...]:
+        """By feature who does not consent any more."""
+        return ("consent_marketing", self.marketing), ("consent_profiling", self.profiling)
+
     def from_columns(self, columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
         """The columns as they would be if features were built now, as far as consent goes."""
         ids = columns[CUSTOMER_ID]
         found = dict(columns)
-        for name, gone in (("consent_marketing", self.marketing), ("consent_profiling", self.profiling)):
+        for name, gone in self.of:
             if gone:
                 found[name] = [
                     0 if who in gone else said for who, said in zip(ids, columns[name], strict=True)
                 ]
         return found
+
+    def told(self, columns: Columns, ids: Sequence[str], there: Sequence[bool]) -> frozenset[str]:
+        """Take the consents back in columns that were read for `ids`, of those who are there; whose."""
+        found = set[str]()
+        for feature, gone in self.of:
+            rows = [row for row, who in enumerate(ids) if there[row] and who in gone] if gone else []
+            for row in rows:
+                put(columns, feature, row, 0)
+            found |= {ids[row] for row in rows}
+        return frozenset(found)
 
 
 def withdrawn(home: Home, snapshot: Path, as_of: str) -> Withdrawn:
@@ -66,6 +86,44 @@ def withdrawn(home: Home, snapshot: Path, as_of: str) -> Withdrawn:
     """
     marketing, profiling = _later(home, snapshot)
     return Withdrawn(marketing | _opted_out(home) | _answered(home, as_of), profiling)
+
+
+class Consents:
+    """Who has withdrawn consent since the features that answer live were taken.
+
+    What history says is asked for once: where it changed, another takes this one's place.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self._home, self._heard, self._lock = home, frozenset[str](), Lock()
+        self._later: Withdrawn | None = None
+        try:
+            generation = current_generation(home)
+        except NotReadyError:  # features that came from elsewhere
+            self._as_of = ""
+        else:
+            self._as_of = iso(generation.as_of)
+            self._later = Withdrawn(*_later(home, snapshot_path(home, generation, generation.as_of)))
+        self._found = Withdrawn()
+        self.look()
+
+    def __call__(self) -> Withdrawn:
+        """As last known."""
+        return self._found
+
+    def look(self) -> None:
+        """Ask events and the log, which others write to as well."""
+        if self._later is None:
+            return
+        gone = self._later.marketing | _opted_out(self._home) | _answered(self._home, self._as_of)
+        with self._lock:
+            self._found = Withdrawn(gone | self._heard, self._later.profiling)
+
+    def hear(self, customer_ids: Iterable[str]) -> None:
+        """Take in who opted out just now."""
+        with self._lock:
+            self._heard |= frozenset(customer_ids)
+            self._found = replace(self._found, marketing=self._found.marketing | self._heard)
 
 
 def _later(home: Home, snapshot: Path) -> tuple[frozenset[str], frozenset[str]]:
@@ -93,4 +151,6 @@ def _answered(home: Home, as_of: str) -> frozenset[str]:
         if not session.ready():
             return frozenset()
         with session.transaction(only_read=True) as log:
-            return frozenset(who for (who,) in log.execute(_ANSWERED, (as_of,)).fetchall())
+            # Without its Z a moment is not later, as text, than the same one with microseconds.
+            since = (as_of.removesuffix("Z"),)
+            return frozenset(who for (who,) in log.execute(_ANSWERED, since).fetchall())

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from features.errors import TenureError
+from features.moments import iso
 from features.selling.expressions import SCORES
 from serving.columns import Columns, ruled, take, words
 from serving.deciding.decide import Decided, decide, weigh
@@ -20,7 +21,6 @@ from serving.deciding.served import served_by
 from serving.deciding.standing import Standing
 from serving.deciding.suggestions import Suggestion, explained, nothing_because, suggest
 from serving.deciding.worth import Effects
-from serving.lists.sources import iso
 from serving.live import Seen
 from serving.log.decisions import Decision
 from serving.log.keeping import Append

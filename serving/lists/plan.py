@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from features.errors import InputError
 from features.home import Home
+from features.moments import iso
 from features.settings import Settings
 from features.vocabulary import Catalogue
 from serving.columns import words
@@ -26,7 +27,7 @@ from serving.lists.export import ListRow, to_csv, write_list
 from serving.lists.fresh import check_fresh
 from serving.lists.listing import list_rows
 from serving.lists.plan_manifest import AskedFor, PlanManifest, manifest_of, prices_of
-from serving.lists.sources import Part, Sources, gather, iso, parts
+from serving.lists.sources import Part, Sources, gather, parts
 from serving.lists.tally import Tally
 from serving.log.decisions import record_decisions
 from serving.log.records import Occasion, records, window_of

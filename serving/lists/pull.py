@@ -10,6 +10,7 @@ import numpy as np
 
 from features.errors import InputError, RefusedError
 from features.home import Home
+from features.moments import iso
 from features.selling.offers import Offer
 from features.settings import Settings
 from serving.columns import words
@@ -24,7 +25,7 @@ from serving.lists.fresh import check_fresh
 from serving.lists.listing import list_rows
 from serving.lists.selection import Candidates, Selection, candidates, select
 from serving.lists.small_groups import folded
-from serving.lists.sources import Part, Sources, gather, iso, last_prices, parts
+from serving.lists.sources import Part, Sources, gather, last_prices, parts
 from serving.log.decisions import CONTROL, TARGET, Decision, record_decisions
 from serving.log.records import Occasion, records, window_of
 

@@ -3,8 +3,6 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import pyarrow.parquet as pq
 
 from features.errors import CorruptError, NotReadyError
 from features.home import Home
+from features.moments import iso
 from features.selling.expressions import SCORES
 from features.snapshots import Generation, snapshot_path
 from features.vocabulary import CREATED, CUSTOMER_ID, Catalogue
@@ -29,7 +28,7 @@ from serving.deciding.worth import Effects
 from serving.policy import Policy, columns_needed, policy_of
 from serving.scoring import Scorer
 
-__all__ = ["Part", "Sources", "gather", "iso", "last_prices", "parts", "profile_of"]
+__all__ = ["Part", "Sources", "gather", "last_prices", "parts", "profile_of"]
 
 _CHUNK = 50_000
 
@@ -130,12 +129,6 @@ def profile_of(
     names = {CUSTOMER_ID, "manager_id", "region", *named, *columns_needed(catalogue, policy)}
     columns = from_frame(snapshot[[name for name in snapshot.columns if name in names]])
     return columns | {name: scores[name].tolist() for name in SCORES}
-
-
-@lru_cache(maxsize=256)  # every answer tells the same few moments
-def iso(moment: datetime) -> str:
-    """ISO 8601 in UTC, to the second."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _batches(sources: Sources) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:

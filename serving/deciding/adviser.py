@@ -110,11 +110,15 @@ class Adviser:
         read = self.live.read(asked.ids) if len(asked.ids) > AT_ONCE else None
         found, looked = dict[str, Answer](), list[Seen]()
         for start in range(0, len(asked.ids), AT_ONCE):
-            if start:
-                yield None
             part = asked.part(start, start + AT_ONCE)
-            wanted = Together(self.together, (part, read, start), len(part.ids))
-            advised: Advised = self.together([wanted.asked])[0] if alone else (yield wanted)
+            if read is not None:
+                if start:
+                    yield None
+                [advised] = self._advised([part], read, start)
+            elif alone:
+                [advised] = self.together([part])
+            else:
+                advised = yield Together(self.together, part, len(part.ids))
             for written in advised.written:
                 yield written
                 written.result()
@@ -140,22 +144,13 @@ class Adviser:
         )
         return told
 
-    def together(self, asked: Sequence[tuple[Asked, Read | None, int]]) -> list[Advised]:
-        """Decide for several questions at once; each gets what it would get alone.
+    def together(self, questions: Sequence[Asked]) -> list[Advised]:
+        """Decide for several questions at once; each gets what it would get alone."""
+        return self._advised(questions, self.live.read([i for q in questions for i in q.ids]), 0)
 
-        Parameters
-        ----------
-        asked
-            Part of a question, and where the whole is read already, that and where the part begins.
-        """
-        questions = [question for question, _, _ in asked]
-        _, read, start = asked[0]
-        if len(asked) > 1 or read is None:
-            if any(one for _, one, _ in asked):
-                return [advised for one in asked for advised in self.together([one])]
-            read, start = self.live.read([i for question in questions for i in question.ids]), 0
-        stop = start + (len(questions[0].ids) if len(asked) == 1 else len(read.ids))
-        seen = self.live.judge(read, start, stop)
+    def _advised(self, questions: Sequence[Asked], read: Read, start: int) -> list[Advised]:
+        """Decide for questions whose customers were read, from one place on."""
+        seen = self.live.judge(read, start, start + sum(len(q.ids) for q in questions))
         now = self.live.clock() if self.live.clock else None
         desk = Desked(self.live.scorer, self.policy, self.prices, self.salt, self.append, now)
         return decide_for(questions, seen, desk)

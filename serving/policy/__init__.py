@@ -3,7 +3,7 @@
 from features.selling.expressions import Mask
 from serving.policy.load import load_policy, policy_of, shipped_policy
 from serving.policy.nouns import Arm, ContactRules, Lever, Managers, Plan, Policy, Volume, Window
-from serving.policy.rules import Removed, allowed, columns_needed, may_have, rules_of
+from serving.policy.rules import Removed, allowed, columns_needed, rules_of
 
 __all__ = [
     "Arm",
@@ -19,7 +19,6 @@ __all__ = [
     "allowed",
     "columns_needed",
     "load_policy",
-    "may_have",
     "policy_of",
     "rules_of",
     "shipped_policy",

@@ -9,13 +9,13 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from features.eligibility import eligible, holds, needs
+from features.eligibility import holds, needs
 from features.native import INTS, MASK, Array, compiled
 from features.selling.expressions import Comparison, Expression, Facts, Mask, Term, every
 from features.selling.offers import Offer
 from features.selling.programs import Programs
 from features.selling.segments import in_tiers
-from features.vocabulary import Catalogue, Product
+from features.vocabulary import Catalogue
 from serving.policy.nouns import Policy
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "allowed",
     "columns_needed",
     "compiled_rules",
-    "may_have",
     "rules_of",
 ]
 
@@ -127,11 +126,6 @@ def allowed(columns: Mapping[str, Any], catalogue: Catalogue, policy: Policy) ->
 def columns_needed(catalogue: Catalogue, policy: Policy) -> tuple[str, ...]:
     """Every column that the rules read, each once."""
     return compiled_rules(catalogue, policy).program.columns
-
-
-def may_have(columns: Mapping[str, Any], product: Product) -> Mask:
-    """Whether each customer is eligible for the product; the models score nobody else for it."""
-    return eligible(columns, product)
 
 
 class _Rule(NamedTuple):

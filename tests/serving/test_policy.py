@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.catalogue import load_catalogue
+from features.eligibility import eligible
 from features.errors import InputError
 from features.selling.offers import PriceTerms
 from features.vocabulary import Catalogue
 from serving.columns import from_frame, take
-from serving.policy import Policy, Window, allowed, columns_needed, may_have, rules_of, shipped_policy
+from serving.policy import Policy, Window, allowed, columns_needed, rules_of, shipped_policy
 
 GOOD: dict[str, Any] = {
     "kind": "person",
@@ -193,7 +194,7 @@ def test_a_missing_count_is_none_and_a_missing_balance_speaks_against(catalogue,
 
 def test_businesses_have_no_age_and_unknown_age_is_outside(catalogue):
     rows = _columns({"kind": "business", "age_years": None}, {"age_years": None}, {"age_years": 18})
-    assert may_have(rows, catalogue.products["card"]).tolist() == [True, False, True]
+    assert eligible(rows, catalogue.products["card"]).tolist() == [True, False, True]
 
 
 def test_every_column_that_a_rule_needs_is_listed_and_a_missing_one_is_named(catalogue, policy):

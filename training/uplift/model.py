@@ -50,6 +50,9 @@ _CHANCE = 0.01
 """Where features explain more than this of who was contacted, it was not left to chance."""
 _DRAWS = 200
 
+_ERRORS = 2.0
+"""Standard errors beyond which a slope is no chance."""
+
 
 @dataclass(frozen=True)
 class UpliftFit:
@@ -136,7 +139,7 @@ def fit_uplift(
         learned = learn(log, chosen, everybody, left, cross.scores)
     alone = expit(cross.odds)
     even = even_uplift(alone, even_shift(alone, float(cross.scores.mean())))
-    line, answers = _believed(log, cross, chosen, even)
+    line, answers = _believed(log, cross, chosen, even, spec.gates.slope[0])
     model = UpliftModel(_artifact(contract, log, learned, line, cross.tilt))
     told = (log.treated, log.outcome)
     curve = uplift_curve(answers, *told, seed=seed, draws=_DRAWS, propensity=log.propensity)
@@ -154,12 +157,15 @@ def _plainest(qini: Mapping[Learner, Estimate]) -> Learner:
     return next(learner for learner in LEARNERS if qini[learner].point >= best.point - best.error)
 
 
-def _believed(log: Log, cross: Cross, chosen: Learner, even: Matrix) -> tuple[Line, Matrix]:
+def _believed(log: Log, cross: Cross, chosen: Learner, even: Matrix, least: float) -> tuple[Line, Matrix]:
     """The line and its answers; an order that may be chance is no order, and everybody gets the even."""
     line = shrunk_line(cross.uplift[chosen], even, cross.scores, log.customers)
     if chosen == "linear":
-        # Its coefficients are drawn to the even shift already, and it keeps to what probabilities bear.
-        line = replace(line, slope=1.0, centre=0.0)
+        # Its coefficients are drawn to the even shift already, and it keeps to what probabilities bear: it
+        # is believed whole, unless what it promises is found too seldom for that to be chance.
+        found = effect_slope(cross.uplift[chosen], cross.scores, log.customers)
+        if found.point + _ERRORS * found.error >= least:
+            line = replace(line, slope=1.0, centre=0.0)
     answers = on_line(cross.uplift[chosen], even, vars(line))
     if rate(answers, cross.scores, log.customers).low > 0:
         return line, answers
@@ -172,8 +178,8 @@ def _artifact(contract: Model, log: Log, learned: Learned, line: Line, tilt: tup
     raw, uplift = learned.predict(log.matrix)
     alone = heads[0].calibrated(raw)
     shift = even_shift(alone, line.average.point)
-    linear = isinstance(learned.other, Linear)
-    centre = 0.0 if linear else float(np.mean(uplift - even_uplift(alone, shift)))
+    whole = isinstance(learned.other, Linear) and line.slope == 1.0
+    centre = 0.0 if whole else float(np.mean(uplift - even_uplift(alone, shift)))
     told = {"shift": shift, "slope": line.slope, "centre": centre, "found": line.found}
     told |= dict(zip(("average", "low", "high"), line.average, strict=True))
     about: dict[str, Any] = {"uplift": {"learner": learned.learner, "line": told}}

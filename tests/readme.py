@@ -49,7 +49,7 @@ def measured(name: str) -> str:
     return (ROOT / "benchmarks" / "results" / f"{name}-full.md").read_text().strip()
 
 
-MEASURED = ("features", "live", "online", "point-in-time", "quality", "training-set")
+MEASURED = ("features", "live", "online", "point-in-time", "policy", "quality", "training-set")
 PARTS = {
     "settings": settings_table,
     "commands": verbs_table,

@@ -166,9 +166,10 @@ def minimise(
         tries += 1
         along, after = float(best.slack @ step), float(tried.slack @ step)
         if tried.bound > best.bound or after > -0.5 * along:
-            again = at_prices(data, tables, _moved(best, step, along / (along - after)), width)
-            tries += 1
-            tried = again if again.bound < tried.bound else tried
+            if along != after:  # where the slope is the same at both ends, no place between is better
+                again = at_prices(data, tables, _moved(best, step, along / (along - after)), width)
+                tries += 1
+                tried = again if again.bound < tried.bound else tried
             radius *= 0.5
         else:
             radius = min(2.0 * radius, 4.0)

@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 DAYS = 30
 """How long a plan's limits are for."""
 
-_MOST, _CHANCE, _DOUBT = 8.0, 2.0, 0.05
+_MOST, _CHANCE, _DOUBT, _ROUNDED = 8.0, 2.0, 0.05, 1e-9
 _AT_ONCE = 100
 
 
@@ -138,7 +138,9 @@ def paced(plan: PlanPrices, spent: Mapping[str, float], rest: Floats) -> PlanPri
         if limit == 0.0:  # closed from the start
             continue
         due, left = float(np.dot(plan.usage[row], rest)), limit - spent.get(row, 0.0)
-        factor = pace(due, left, plan.steepness[row])
+        # Sums of money differ in their last digits: that says nothing.
+        even = abs(due - left) <= _ROUNDED * limit
+        factor = 1.0 if even else pace(due, left, plan.steepness[row])
         earned = max(plan.value, 0.0) / limit
         prices[row] = prices[row] * factor if prices[row] else earned * max(factor - 1.0, 0.0)
     return replace(plan, prices=prices)

@@ -82,6 +82,23 @@ def tiny(draw: st.DrawFn) -> tuple[Problem, Block]:
     return problem, block
 
 
+def test_a_slope_that_is_the_same_at_both_ends_of_a_step_ends_no_search() -> None:
+    """Found by chance: prices moved, and not one choice with them."""
+    no = -np.inf
+    values = np.array([[1.0, no, 5.0, 16.0], [0.0, 5.0, 2.0, 0.0], [no, no, -8.0, no]])
+    block = Block(values, np.array([1, 0, 0]), np.array([2, 1, 1]))
+    limits = (
+        Limit("budget", "EUR", 2, np.array([0, 1, 3, 0])),
+        Limit("volume", "offers", 0, np.array([True, True, False, False]), at_least=True),
+    )
+    group = GroupLimit("manager", "hour", np.array([0, 1]), np.array([0, 1, 0, 1]))
+    fairness = Fairness("fair", "EUR", 1, "contacts")
+    problem = Problem(at_once(block), np.array([0, 0, 1, 1]), limits, group, fairness, 2)
+    plan, optimum = allocate(problem), best(problem, block)
+    assert optimum is not None and plan.value <= optimum + 1e-9 <= plan.bound + 2e-9
+    assert evaluate(problem, plan.chosen).broken == {}
+
+
 @settings(max_examples=60, deadline=None)
 @given(tiny())
 def test_the_bound_lies_above_the_best_plan_and_the_plan_below_it(drawn: tuple[Problem, Block]) -> None:

@@ -9,6 +9,7 @@ from training.slices import JUDGED_POSITIVES, JUDGED_ROWS
 from training.specs import Gates
 
 __all__ = [
+    "ERRORS",
     "Check",
     "Measures",
     "amount_by_slice",
@@ -25,7 +26,7 @@ __all__ = [
 
 Measures = Mapping[str, float]
 
-_ERRORS = 2.0
+ERRORS = 2.0
 """A calibration slope is refused when its range is missed by more than so many standard errors."""
 
 _SLICE_AUC = 0.5
@@ -89,7 +90,7 @@ def slope(name: str, m: Measures, gates: Gates) -> Check:
     gate, bound = "calibration slope", f"{low} to {high}, or two standard errors off"
     if found is None:
         return Check(name, gate, "not defined on the test", bound, False)
-    room = _ERRORS * m.get("calibration_slope_error", 0.0)
+    room = ERRORS * m.get("calibration_slope_error", 0.0)
     measured = f"{found:.2f} ± {room:.2f} (two standard errors)"
     return Check(name, gate, measured, bound, low - room <= found <= high + room)
 

@@ -109,7 +109,7 @@ def _calibrated(
     seen = known.sum() >= _FEWEST and np.isfinite(later[1]).any()
     if not seen or spread <= _ALIKE * abs(mean):
         return constant
-    heads = [constant]
+    heads = []
     for raw in raws:
         scale = _shrunk(*_known(raw, apart))
         # The mean answer over the takers is theirs.
@@ -121,12 +121,8 @@ def _calibrated(
         return sum(float(np.sum((y - head.calibrated(raw)) ** 2)) for raw, y in unseen)
 
     most = loss(constant, later)
-    fit = [
-        head
-        for head in heads
-        if head is constant or (head.calibration["scale"] and loss(head, later) <= most)
-    ]
-    return min(fit, key=lambda head: loss(head, apart, later))
+    fit = [head for head in heads if head.calibration["scale"] and loss(head, later) <= most]
+    return min([constant, *fit], key=lambda head: loss(head, apart, later))
 
 
 def _known(head: Head, part: tuple[Matrix, Matrix]) -> tuple[Matrix, Matrix]:

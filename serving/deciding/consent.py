@@ -85,7 +85,7 @@ def withdrawn(home: Home, snapshot: Path, as_of: str) -> Withdrawn:
         When it was taken, ISO 8601 in UTC; outcomes of before are in history.
     """
     marketing, profiling = _later(home, snapshot)
-    return Withdrawn(marketing | _opted_out(home) | _answered(home, as_of), profiling)
+    return Withdrawn(marketing | _said_since(home, as_of), profiling)
 
 
 class Consents:
@@ -115,7 +115,7 @@ class Consents:
         """Ask events and the log, which others write to as well."""
         if self._later is None:
             return
-        gone = self._later.marketing | _opted_out(self._home) | _answered(self._home, self._as_of)
+        gone = self._later.marketing | _said_since(self._home, self._as_of)
         with self._lock:
             self._found = Withdrawn(gone | self._heard, self._later.profiling)
 
@@ -136,6 +136,11 @@ def _later(home: Home, snapshot: Path) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(who for who, yes, _ in rows if not yes), frozenset(
         who for who, _, yes in rows if not yes
     )
+
+
+def _said_since(home: Home, as_of: str) -> frozenset[str]:
+    """Who opted out by an event that waits, or in answer to an offer."""
+    return _opted_out(home) | _answered(home, as_of)
 
 
 def _opted_out(home: Home) -> frozenset[str]:

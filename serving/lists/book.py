@@ -12,9 +12,9 @@ from serving.columns import words
 from serving.deciding.choice import NOTHING
 from serving.deciding.decide import Decided, decide
 from serving.deciding.room import experimental, room_draws
-from serving.deciding.served import served_by, team_sizes
+from serving.deciding.served import team_sizes
 from serving.lists.limits import spent_by
-from serving.lists.listing import segments, tiers
+from serving.lists.listing import segments, served, tiers
 from serving.lists.sources import Part, Sources, parts
 
 __all__ = ["Book", "Fair", "FairBy", "FairIn", "Trials", "enter"]
@@ -98,8 +98,7 @@ def enter(sources: Sources, salt: str, fair: Fair | None) -> Book:
         customers += len(part.ids)
         values.append(offered[rows])
         value = part.scores["value_expected"]
-        served = served_by(words(part.columns, "manager_id"), value, catalogue)
-        managers = np.array(served, dtype=object)
+        managers = np.array(served(part, catalogue), dtype=object)
         named.append(managers[rows])
         worth.append(value[rows])
         acts = beside.action != NOTHING

@@ -9,11 +9,12 @@ from features.selling.expressions import Facts
 from features.selling.segments import segment_codes, tier_codes
 from features.vocabulary import Catalogue
 from serving.columns import from_frame, words
+from serving.deciding.served import served_by
 from serving.lists.export import ListRow
 from serving.lists.sources import Part, Sources
 from serving.log.decisions import CONTROL, Decision
 
-__all__ = ["list_rows", "segments", "tiers"]
+__all__ = ["list_rows", "segments", "served", "tiers"]
 
 
 def list_rows(
@@ -51,6 +52,11 @@ def tiers(part: Part, catalogue: Catalogue) -> list[str]:
     """The value tier of each customer, "" where the value is not known."""
     codes = tier_codes(part.scores["value_expected"], catalogue)
     return _named(codes, [tier.name for tier in catalogue.tiers])
+
+
+def served(part: Part, catalogue: Catalogue) -> list[str]:
+    """The manager whose time a contact with each customer takes, "" for none."""
+    return served_by(words(part.columns, "manager_id"), part.scores["value_expected"], catalogue)
 
 
 def segments(part: Part, catalogue: Catalogue) -> list[str]:

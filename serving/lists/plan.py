@@ -14,18 +14,16 @@ from features.home import Home
 from features.moments import iso
 from features.settings import Settings
 from features.vocabulary import Catalogue
-from serving.columns import words
 from serving.deciding.choice import NOTHING, at_prices
 from serving.deciding.decide import Decided, decide, draw
 from serving.deciding.effects import of_rows
 from serving.deciding.prices import PlanPrices, write_prices
 from serving.deciding.room import room_draws, within
-from serving.deciding.served import served_by
 from serving.deciding.spending import Spending
 from serving.lists.allotment import Fair, allot, enter
 from serving.lists.export import ListRow, to_csv, write_list
 from serving.lists.fresh import check_fresh
-from serving.lists.listing import list_rows
+from serving.lists.listing import list_rows, served
 from serving.lists.plan_manifest import AskedFor, PlanManifest, manifest_of, prices_of
 from serving.lists.sources import Part, Sources, gather, parts
 from serving.lists.tally import Tally
@@ -178,8 +176,7 @@ def _decided(made: _Made, part: Part, at: int) -> Iterator[tuple[Decided, Ints]]
     those planned for may get more than one offer, the one worth most first.
     """
     policy, weighed = made.sources.policy, part.weighed
-    managers = words(part.columns, "manager_id")
-    charged = made.prices.of(served_by(managers, part.scores["value_expected"], made.sources.catalogue))
+    charged = made.prices.of(served(part, made.sources.catalogue))
     lot = draw(part.ids, policy, salt=made.salt, occasion=made.sources.as_of)
     draws = room_draws(part.ids, salt=made.salt, occasion=made.sources.as_of)
     room = draws[:, None] < np.asarray(made.prices.kept)

@@ -13,16 +13,14 @@ from features.home import Home
 from features.moments import iso
 from features.selling.offers import Offer
 from features.settings import Settings
-from serving.columns import words
 from serving.deciding.arms import assign, list_arm
 from serving.deciding.choice import NOTHING
 from serving.deciding.decide import Decided
 from serving.deciding.effects import of_rows
 from serving.deciding.prices import PlanPrices
-from serving.deciding.served import served_by
 from serving.lists.export import ListManifest, ListRow, to_csv, write_list
 from serving.lists.fresh import check_fresh
-from serving.lists.listing import list_rows
+from serving.lists.listing import list_rows, served
 from serving.lists.selection import Candidates, Selection, candidates, select
 from serving.lists.small_groups import folded
 from serving.lists.sources import Part, Sources, gather, last_prices, parts
@@ -152,8 +150,7 @@ def _candidates(asked: _Asked, tell: Callable[[str], None]) -> Iterator[Candidat
 def _charged(asked: _Asked, part: Part) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
     if asked.prices is None:
         return np.zeros(part.weighed.values.shape)
-    managers = words(part.columns, "manager_id")
-    return asked.prices.of(served_by(managers, part.scores["value_expected"], asked.sources.catalogue))
+    return asked.prices.of(served(part, asked.sources.catalogue))
 
 
 def _decided(

@@ -14,6 +14,7 @@ from scipy.special import expit
 
 from features.errors import RefusedError
 from training.artifact import Head, Matrix, Model
+from training.checks import ERRORS
 from training.datasets import TrainingSet
 from training.estimate import Estimate
 from training.specs import ModelSpec
@@ -49,9 +50,6 @@ __all__ = ["UpliftFit", "fit_uplift"]
 _CHANCE = 0.01
 """Where features explain more than this of who was contacted, it was not left to chance."""
 _DRAWS = 200
-
-_ERRORS = 2.0
-"""Standard errors beyond which a slope is no chance."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +162,7 @@ def _believed(log: Log, cross: Cross, chosen: Learner, even: Matrix, least: floa
         # Its coefficients are drawn to the even shift already, and it keeps to what probabilities bear: it
         # is believed whole, unless what it promises is found too seldom for that to be chance.
         found = effect_slope(cross.uplift[chosen], cross.scores, log.customers)
-        if found.point + _ERRORS * found.error >= least:
+        if found.point + ERRORS * found.error >= least:
             line = replace(line, slope=1.0, centre=0.0)
     answers = on_line(cross.uplift[chosen], even, vars(line))
     if rate(answers, cross.scores, log.customers).low > 0:

@@ -1,5 +1,6 @@
 """What operators see of the service, as Prometheus counts it: no id, no value, no label without bound."""
 
+import logging
 import os
 import threading
 import time
@@ -18,6 +19,8 @@ from features.settings import metrics_folder
 from serving.deciding.adviser import Adviser
 
 __all__ = ["CONTENT_TYPE", "Item", "Metrics"]
+
+_LOG = logging.getLogger("tenure.metrics")
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -151,7 +154,11 @@ class Metrics:
 
         def run() -> None:
             while True:
-                look()
+                try:
+                    look()
+                except Exception as error:
+                    # The next look may succeed; without a thread gauges would stand still for good.
+                    _LOG.warning("gauges are not current: %s", type(error).__name__)
                 time.sleep(_LOOK_S)
 
         threading.Thread(target=run, name="tenure-metrics", daemon=True).start()

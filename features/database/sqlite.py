@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from features.database.wal import write_ahead
 from features.errors import CorruptError, FullError, InputError, NotReadyError, RefusedError
 
 __all__ = ["Sqlite"]
@@ -49,7 +50,8 @@ class Sqlite:
             factory=_Connection,
         )
         try:
-            for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+            write_ahead(log, _WAIT_S)
+            for setting in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
                 log.execute(f"PRAGMA {setting}")
             log.file = _file(self.path)
         except BaseException:

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from features.database.wal import write_ahead
 from features.errors import FullError
 from features.home import Home
 from features.online.sqlite_rows import marks
 
 __all__ = ["Event", "Events"]
+
+_WAIT_S = 60.0
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS event (
@@ -49,8 +52,9 @@ class Events:
     def __init__(self, home: Home) -> None:
         home.path.mkdir(parents=True, exist_ok=True)
         self._path = home.events_db
-        self._connection = sqlite3.connect(self._path, timeout=60)
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
+        self._connection = sqlite3.connect(self._path, timeout=_WAIT_S)
+        write_ahead(self._connection, _WAIT_S)
+        for pragma in ("synchronous = FULL", "secure_delete = ON"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.executescript(_TABLES)
 

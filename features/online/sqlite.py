@@ -13,11 +13,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from features.database.wal import write_ahead
 from features.errors import CorruptError
 from features.online.packed import View, stamp_of
 from features.online.sqlite_rows import (
     APPLICATION,
     IDS_A_QUERY,
+    TABLES,
     carry_over,
     delete_rows,
     is_ours,
@@ -33,16 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = ["BY_FEAST", "SqliteStorage"]
 
+_WAIT_S = 60.0
+
 BY_FEAST = "feast"
 """Name of a generation that was not materialised from a snapshot but written through Feast."""
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS generation (number INTEGER PRIMARY KEY AUTOINCREMENT, facts TEXT);
-CREATE TABLE IF NOT EXISTS pointer (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL,
-    revision INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, n INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS pushed (customer_id TEXT, view TEXT, PRIMARY KEY (customer_id, view));
-"""
 
 
 class SqliteStorage:
@@ -62,7 +58,9 @@ class SqliteStorage:
             for ending in ("-wal", "-shm"):
                 path.with_name(path.name + ending).unlink(missing_ok=True)
         # Statements are transactions of their own unless BEGIN says otherwise.
-        self._connection = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+        self._connection = sqlite3.connect(
+            path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
+        )
         try:
             self._prepare()
         except sqlite3.DatabaseError as error:
@@ -77,11 +75,11 @@ class SqliteStorage:
         if not tables:
             run("PRAGMA page_size = 16384")
             run(f"PRAGMA application_id = {APPLICATION}")
-        run("PRAGMA journal_mode = WAL")
+        write_ahead(self._connection, _WAIT_S)
         # A row that is removed is overwritten with zeros: no trace of a customer stays in free pages.
         run("PRAGMA secure_delete = ON")
         run("PRAGMA synchronous = NORMAL")
-        self._connection.executescript(_TABLES)
+        self._connection.executescript(TABLES)
 
     def _foreign(self) -> CorruptError:
         return CorruptError(

@@ -9,6 +9,7 @@ from features.online.storage import FUTURE, OLDER, Online, Packed, supersedes, t
 __all__ = [
     "APPLICATION",
     "IDS_A_QUERY",
+    "TABLES",
     "carry_over",
     "delete_rows",
     "is_ours",
@@ -17,6 +18,14 @@ __all__ = [
     "quoted",
     "table_of",
 ]
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS generation (number INTEGER PRIMARY KEY AUTOINCREMENT, facts TEXT);
+CREATE TABLE IF NOT EXISTS pointer (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL,
+    revision INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, n INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS pushed (customer_id TEXT, view TEXT, PRIMARY KEY (customer_id, view));
+"""
 
 APPLICATION = 0x54454E55
 """SQLite's application id of our files: another file of that name is never read as ours."""

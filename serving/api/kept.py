@@ -5,12 +5,14 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
+from features.database.wal import write_ahead
 from features.errors import NotReadyError
 
 __all__ = ["Kept"]
 
 _LOG = logging.getLogger("tenure.api")
 _FOR_S = 86_400
+_WAIT_S = 1.0
 _PAGES = 16_384
 """Of 4 kB, at most; when they are full, all is forgotten at once."""
 
@@ -101,9 +103,11 @@ class Kept:
     def _file(self) -> sqlite3.Connection:
         if self._open is None:
             self._path.touch(mode=0o600)
-            file = sqlite3.connect(self._path, timeout=1, isolation_level=None, check_same_thread=False)
+            file = sqlite3.connect(
+                self._path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
+            )
             try:
-                file.execute("PRAGMA journal_mode = WAL")
+                write_ahead(file, _WAIT_S)
                 file.execute("PRAGMA synchronous = NORMAL")
                 file.execute("PRAGMA secure_delete = ON")
                 file.execute(f"PRAGMA max_page_count = {_PAGES}")

@@ -3,6 +3,8 @@
 import json
 import logging
 import re
+import sqlite3
+import threading
 from datetime import UTC, datetime
 from io import StringIO
 
@@ -131,3 +133,17 @@ def test_not_ready_is_503(home):
         TestClient(create_app(Desk(nothing), lambda: NOW, ready=lambda: True)).get("/readyz").status_code
         == 200
     )
+
+
+def test_gauges_are_looked_after_again_when_a_look_failed(caplog, monkeypatch):
+    monkeypatch.setattr("serving.metrics._LOOK_S", 0.001)
+    looks, again = iter([sqlite3.OperationalError("C0001 is locked")]), threading.Event()
+
+    def look():
+        for error in looks:
+            raise error
+        again.set()
+
+    Metrics().start(look)
+    assert again.wait(30)
+    assert "gauges are not current: OperationalError" in caplog.text and "C0001" not in caplog.text

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
 from itertools import cycle
+from statistics import median
 
 import psutil
 
@@ -27,6 +28,8 @@ RESTARTS = {"small": 10, "full": 50}
 ASKING = 2
 """Who ask all the time, on each kind of connection."""
 WITHIN_S = 120
+PAUSE_S = 0.02
+"""Between two questions of one asker: a worker that starts needs its share of the core."""
 
 
 class Asking(threading.Thread):
@@ -52,6 +55,7 @@ class Asking(threading.Thread):
                 line.close()
             if not self.keeps:
                 line.close()
+            self.done.wait(PAUSE_S)
         line.close()
 
 
@@ -83,7 +87,11 @@ def rolling(home: Home, ids: Sequence[str], restarts: int) -> tuple[list[list[st
         asking = [Asking(port, ids, keeps=n % 2 == 0) for n in range(2 * ASKING)]
         for one in asking:
             one.start()
-        seconds = sorted(replace_one(service) for _ in range(restarts))
+        seconds = []
+        for nth in range(1, restarts + 1):
+            seconds.append(replace_one(service))
+            told = sum((one.told.copy() for one in asking), Counter[str]())
+            print(f"{nth} of {restarts} workers replaced, {seconds[-1]:.1f} s; {dict(told)}", flush=True)
         for one in asking:
             one.done.set()
         for one in asking:
@@ -93,7 +101,7 @@ def rolling(home: Home, ids: Sequence[str], restarts: int) -> tuple[list[list[st
         told = sum((one.told for one in asking if one.keeps is keeps), Counter[str]())
         lost = {name: count for name, count in told.items() if name != "200"}
         rows.append(["kept" if keeps else "new each time", f"{told['200']:,}", f"{lost or 0}"])
-    return rows, f"{restarts} workers replaced, {seconds[len(seconds) // 2]:.1f} s each (median)."
+    return rows, f"{restarts} workers replaced, {median(seconds):.1f} s each (median)."
 
 
 def main() -> None:

@@ -164,6 +164,16 @@ def test_differences_count_as_far_as_the_log_bears_them_out(
     assert line.average.low < 0.1 < line.average.high
 
 
+@pytest.mark.parametrize("trust", [0.0, 0.5, 1.0])
+def test_what_a_log_says_nothing_of_is_believed_as_before_and_what_it_denies_is_not(trust: float) -> None:
+    rng = np.random.default_rng(0)
+    raw, customers = rng.normal(0.1, 0.05, 4_000), np.arange(4_000)
+    silent = shrunk_line(raw, 0 * raw, raw + rng.normal(0, 600.0, len(raw)), customers, trust)
+    assert silent.slope == pytest.approx(trust, abs=0.02)
+    denied = shrunk_line(raw, 0 * raw, rng.normal(0, 0.01, len(raw)), customers, trust)
+    assert denied.slope == pytest.approx(0.0, abs=0.02)
+
+
 def test_scores_are_right_on_average_with_models_that_are_wrong() -> None:
     examples, truth = log_of(60_000, 9)
     treated, outcome, e = (examples.frame[c].to_numpy() for c in (TREATED, OUTCOME, PROBABILITY))

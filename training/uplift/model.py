@@ -157,10 +157,11 @@ def _plainest(qini: Mapping[Learner, Estimate]) -> Learner:
 
 def _believed(log: Log, cross: Cross, chosen: Learner, even: Matrix, least: float) -> tuple[Line, Matrix]:
     """The line and its answers; an order that may be chance is no order, and everybody gets the even."""
-    line = shrunk_line(cross.uplift[chosen], even, cross.scores, log.customers)
+    # The linear one's coefficients are drawn to the even shift already, and it keeps to what probabilities
+    # bear: it is believed whole, unless what it promises is found too seldom for that to be chance.
+    trust = {"trust": 1.0} if chosen == "linear" else {}
+    line = shrunk_line(cross.uplift[chosen], even, cross.scores, log.customers, **trust)
     if chosen == "linear":
-        # Its coefficients are drawn to the even shift already, and it keeps to what probabilities bear: it
-        # is believed whole, unless what it promises is found too seldom for that to be chance.
         found = effect_slope(cross.uplift[chosen], cross.scores, log.customers)
         if found.point + ERRORS * found.error >= least:
             line = replace(line, slope=1.0, centre=0.0)

@@ -50,7 +50,7 @@ class Line:
         Fernández-Val 2018) and its standard error: 1 where the raw uplift is right, 0 where what it adds
         is noise.
     slope
-        What is to be believed after `found`, in [0, 1]: before any log, half of a difference, give or
+        What is to be believed after `found`, in [0, 1]: before any log, `shrunk_line`'s `trust`, give or
         take half (a normal prior); a large log speaks for itself.
     centre
         Mean of raw - even over the rows that the line is for.
@@ -126,8 +126,16 @@ def effects_by(
     return tuple(found)
 
 
-def shrunk_line(raw: _Array, even: _Array, scores: _Array, clusters: NDArray[Any]) -> Line:
-    """The line through out-of-fold uplifts, their even ones and their scores, each of shape (n,)."""
+def shrunk_line(
+    raw: _Array, even: _Array, scores: _Array, clusters: NDArray[Any], trust: float = _HALF
+) -> Line:
+    """The line through out-of-fold uplifts, their even ones and their scores, each of shape (n,).
+
+    Parameters
+    ----------
+    trust
+        How much of a difference is believed before the log says so, in [0, 1].
+    """
     average = by_influence(float(scores.mean()), scores - scores.mean(), clusters)
     apart, beyond = raw - even, scores - even
     line = effect_slope(apart, beyond, clusters)
@@ -135,7 +143,7 @@ def shrunk_line(raw: _Array, even: _Array, scores: _Array, clusters: NDArray[Any
     if not np.isfinite(found):
         return Line(average, 0.0, float("inf"), 0.0, float(apart.mean()))
     weight = _DOUBT**2 / (_DOUBT**2 + error**2)
-    slope = float(np.clip(_HALF + weight * (found - _HALF), 0.0, 1.0))
+    slope = float(np.clip(trust + weight * (found - trust), 0.0, 1.0))
     return Line(average, found, error, slope, float(apart.mean()))
 
 

@@ -171,3 +171,19 @@ def test_the_weary_still_take_up_what_they_would_have_unasked() -> None:
     assert asked_share(met, examples) == 0.5
     assert asked_share(met, examples.assign(**{OUTCOME: 0.0})) == 1.0
     assert asked_share(met.assign(accepted=1.0), examples) == 1.0
+
+
+def test_the_price_is_the_same_to_the_bit_whatever_the_order_of_rows() -> None:
+    rng = np.random.default_rng(3)
+    words = {"channel": ("app", "call", "email"), "response": ("none", "accepted", "opted_out")}
+    rows = pd.DataFrame(
+        [
+            met(f"C{n % 700:03d}", int(rng.integers(0, 400)), "complaint" if n % 9 == 0 else "campaign")
+            | {name: str(rng.choice(of)) for name, of in words.items()}
+            for n in range(6_000)
+        ]
+    )
+    once = price_fatigue(contact_rows(rows), STAKES)
+    for seed in range(3):
+        again = price_fatigue(contact_rows(rows.sample(frac=1.0, random_state=seed)), STAKES)
+        assert again == once

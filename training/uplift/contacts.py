@@ -16,6 +16,7 @@ from training.specs import RESPONSE, ModelSpec
 from training.uplift.campaign_log import campaign_contacts
 from training.uplift.decision_log import decided_contacts, without_decided
 from training.uplift.fatigue import Fatigue, Stakes, contact_rows, price_fatigue
+from training.uplift.prepared import in_order
 from training.uplift.responses import OUTCOME, PRODUCT, TREATED, response_set
 from training.uplift.stakes import stakes_of
 
@@ -51,7 +52,7 @@ def contact_examples(home: Home, spec: ModelSpec, settings: Settings, tell: Tell
         return replace(examples, contacts={"accepts": _accepts(met, contacts)})
     tell(f"{spec.name}: what one more contact costs later")
     try:
-        stakes = stakes_of(home, settings, examples.frame, met)
+        stakes = stakes_of(home, settings, in_order(examples.frame), met)
         told = price_fatigue(met, stakes)
     except RefusedError as error:
         tell(f"{spec.name}: the price of fatigue stays as stated: {error}")

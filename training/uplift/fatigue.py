@@ -89,7 +89,8 @@ def contact_rows(interactions: pd.DataFrame) -> pd.DataFrame:
         later_91_180d, as counts. By customer and time. Contacts of the first 180 days are left out.
     """
     met = interactions[(interactions["kind"] == "campaign") & (interactions["direction"] == "out")]
-    met = met.sort_values([CUSTOMER_ID, "at"], ignore_index=True)
+    # To the last word: sums of floats depend on the order of rows, and a query's rows come in any.
+    met = met.sort_values([CUSTOMER_ID, "at", "channel", "product", "response"], ignore_index=True)
     rows = met[[CUSTOMER_ID, "at", "channel", "product"]].copy()
     for word in ANSWERS[:2]:
         rows[word] = (met["response"] == word).astype("float64")

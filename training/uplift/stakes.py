@@ -60,7 +60,8 @@ def stakes_of(home: Home, settings: Settings, examples: pd.DataFrame, met: pd.Da
     yearly = float(met[["later_30d", "later_31_90d"]].sum(axis=1).mean()) * _YEAR / 90
     since = generation.as_of - timedelta(days=_YEAR)
     now = Outcome(outcomes[0].connection, generation.as_of, 0, 0, generation.as_of).before()
-    earned = realised(now, since, outcomes[0].at_risk(), catalogue)["value"].mean()
+    # Sums of floats depend on their order, and a query's rows come in any.
+    earned = realised(now, since, outcomes[0].at_risk(), catalogue).sort_values(CUSTOMER_ID)["value"].mean()
     return Stakes(
         opted_out=worth * yearly,
         complained=_raised(left) * max(0.0, float(earned)),
@@ -84,7 +85,7 @@ def contact_worth(examples: pd.DataFrame, catalogue: Catalogue) -> float:
 def _left(home: Home, outcome: Outcome, catalogue: Catalogue) -> pd.DataFrame:
     """Who left within the window, with whether he had just complained, and the controls."""
     followed = churn_outcomes(outcome, RETENTION.definition, catalogue)
-    followed = followed.loc[followed["excluded"] == "", [CUSTOMER_ID, "churn"]]
+    followed = followed.loc[followed["excluded"] == "", [CUSTOMER_ID, "churn"]].sort_values(CUSTOMER_ID)
     snapshot = read_snapshot(home, outcome.as_of)
     rows = followed.merge(snapshot, on=CUSTOMER_ID, validate="one_to_one")
     days = rows["days_since_complaint"].astype("float64")

@@ -3,6 +3,9 @@
 One of the three modules that import feast.
 """
 
+import features.unchecked  # noqa: F401 - before Feast
+
+# isort: split
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial

@@ -3,6 +3,9 @@
 One of the three modules that import feast.
 """
 
+import features.unchecked  # noqa: F401 - before Feast
+
+# isort: split
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path

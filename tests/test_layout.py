@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("features", "training", "serving")
 MODULES = sorted(p for package in PACKAGES for p in (ROOT / package).rglob("*.py"))
 CLOCK = ROOT / "serving" / "cli" / "clock.py"
-FEAST = {ROOT / "features" / f"{name}.py" for name in ("views", "store")}
+FEAST = {ROOT / "features" / f"{name}.py" for name in ("views", "store", "unchecked")}
 FEAST |= set((ROOT / "features" / "online").glob("*.py"))
 
 

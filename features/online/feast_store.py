@@ -4,6 +4,9 @@ What Feast writes goes, row by row, through the same guard and into the same pac
 path, and what it reads are the same values.
 """
 
+import features.unchecked  # noqa: F401 - before Feast
+
+# isort: split
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime

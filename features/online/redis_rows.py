@@ -4,6 +4,9 @@ Feast keeps one hash a customer under a key that ends in the project's name. A g
 project of its own, `tenure_<number>`, so that one key, the pointer, flips all views at once.
 """
 
+import features.unchecked  # noqa: F401 - before Feast
+
+# isort: split
 from collections.abc import Mapping
 from typing import Any
 

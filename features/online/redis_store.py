@@ -1,5 +1,8 @@
 """Write online rows through Feast's Redis store, with what it lacks: guard, generations, deletion."""
 
+import features.unchecked  # noqa: F401 - before Feast
+
+# isort: split
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence

@@ -110,14 +110,14 @@ class Guard:
                 principal = await self._made().admit(scope)
                 scope.setdefault("state", {})["principal"] = principal
                 check_allowed(method, path, principal.role)
-        except (Problem, TenureError) as error:
+        except (Problem, TenureError, OSError) as error:  # OSError: the process has no file left to open
             problem = error if isinstance(error, Problem) else _closed(error)
             await answer(Request(scope), problem)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
 
-def _closed(error: TenureError) -> Problem:
+def _closed(error: TenureError | OSError) -> Problem:
     return Problem(503, from_error(error).detail)
 
 

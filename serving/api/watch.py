@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.access.table import TABLE
+from serving.api.problems import answer, from_error
 from serving.lines import EVERY
 from serving.metrics import CONTENT_TYPE, Item, Metrics
 
@@ -48,6 +49,11 @@ class Watch:
 
         try:
             await self._app(scope, receive, noting)
+        except Exception as error:
+            if status != _GONE:
+                raise
+            # Left alone, the server would answer in plain text, without an id and a way to try again.
+            await answer(Request(scope), from_error(error))(scope, receive, noting)
         finally:
             self._note(scope, status, time.perf_counter() - begun)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import threading
@@ -113,6 +114,34 @@ def test_who_is_connected_while_a_worker_stops_is_answered_once_more(served: Run
         served.wait_for(lambda: not any(c.status == "LISTEN" for c in _connections(stopped)))
         assert _ask(mine) == (200, "close")
     served.wait_for(lambda: stopped not in served.workers() and len(served.loaded()) == 2)
+
+
+def test_workers_without_a_file_to_open_live_on_and_answer_as_before_once_there_is_one(
+    served: Running,
+) -> None:
+    workers, before = served.workers(), _scores(served)
+    with ExitStack() as taken:
+        for pid in workers:
+            limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            taken.callback(resource.prlimit, pid, resource.RLIMIT_NOFILE, limits)
+            most = psutil.Process(pid).num_fds() + len(workers)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, limits[1]))
+        for _ in range(64):
+            taken.enter_context(socket.create_connection(("127.0.0.1", served.port)))
+        told = [_scores(served, within=1.0) for _ in range(8)]
+    assert all(one in (before, None) or one[0] in (503, 507) for one in told), told
+    assert None in told, "no file was lacking"
+    served.wait_for(lambda: [_scores(served) for _ in range(8)] == [before] * 8)
+    assert served.workers() == workers and served.is_ready()
+
+
+def _scores(served: Running, within: float = WITHIN_S) -> tuple[int, Any] | None:
+    """What is said on a connection of its own, None where nobody answers on it."""
+    try:
+        answer = httpx.post(f"{served.address}/v1/scores", json=BODY, timeout=within)
+    except httpx.TransportError:
+        return None
+    return answer.status_code, answer.json().get("results")
 
 
 def _one_to_each(served: Running, lines: ExitStack) -> dict[int, HTTPConnection]:

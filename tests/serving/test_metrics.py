@@ -147,3 +147,24 @@ def test_gauges_are_looked_after_again_when_a_look_failed(caplog, monkeypatch):
     Metrics().start(look)
     assert again.wait(30)
     assert "gauges are not current: OperationalError" in caplog.text and "C0001" not in caplog.text
+
+
+def test_what_fails_before_any_route_is_a_problem_with_an_id_and_counted_as_such(caplog):
+    metrics = Metrics()
+
+    def broken():
+        raise OSError(24, "C0001: too many open files")
+
+    def failing():
+        raise ZeroDivisionError("C0001")
+
+    for made, status, retry in ((broken, 503, "1"), (failing, 500, None)):
+        app = create_app(
+            Desk(lambda: None), lambda: datetime(2026, 1, 1, tzinfo=UTC), made, metrics=metrics
+        )
+        answer = TestClient(app).post("/v1/scores", json={"customer_ids": ["C0001"]})
+        assert (answer.status_code, answer.headers.get("retry-after")) == (status, retry)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["request_id"] == answer.headers["x-request-id"]
+        assert f'route="/v1/scores",status="{status}"'.encode() in metrics.text()
+    assert "C0001" not in caplog.text

@@ -203,4 +203,4 @@ def _by_usual_channel(now: Situation, offer: str) -> Ints:
 
 
 def _numbers(now: Situation, name: str, missing: float) -> Floats:
-    return np.nan_to_num(Facts(now.columns).numbers(name), nan=missing)
+    return np.nan_to_num(np.asarray(now.columns[name], dtype=np.float64), nan=missing)

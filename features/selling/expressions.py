@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from features.errors import InputError
 from features.selling.programs import Compiler, Mask, programs_of
 
 if TYPE_CHECKING:
@@ -94,18 +92,6 @@ class Facts:
     def __init__(self, columns: Mapping[str, Any]) -> None:
         self.columns = columns
         self.rows = len(next(iter(columns.values()))) if columns else 0
-
-    def numbers(self, name: str) -> npt.NDArray[np.float64]:
-        """One column as float64, NaN where it is missing; shape (rows,).
-
-        Raises
-        ------
-        InputError
-            If there is no such column.
-        """
-        if name not in self.columns:
-            raise InputError(f"features: column '{name}' is missing; cure: run `tenure features build`")
-        return np.asarray(self.columns[name], dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ each policy, from the same start and with the same chance: `benchmarks.policy_ye
 `benchmarks.policy_players`. What is counted: `benchmarks.policy_bank`. Where Tenure loses:
 `benchmarks.policy_parts`.
 
-`make bench-policy SIZE=small|full`.
+`make bench-policy SIZE=small|third|full`; `third` has a third of the contacts of `full` to learn from.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from features.settings import quiet_environment
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", choices=("small", "full"), default="small")
+    parser.add_argument("--size", choices=("small", "third", "full"), default="small")
     size = parser.parse_args().size
     quiet_environment()
     # Only now: threads that spin while they wait hold up a busy machine.

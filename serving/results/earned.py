@@ -187,7 +187,7 @@ def _cautions(ratio: float, fewest: int, unfinished: int, early: int, late: int)
     if ratio < 0.001:
         said.append(f"the arms are not as planned (p = {ratio:.1g}): do not trust this")
     if fewest < _FEW:
-        said.append(f"{fewest} takers in one of the groups: the profit's interval is rough")
+        said.append(f"only {fewest} in one of the groups took it up: the profit's interval is rough")
     if unfinished:
         said.append(f"the windows of {unfinished:,} decisions go on after the last outcome: more may come")
     if early:

@@ -35,8 +35,14 @@ class Sqlite:
     late = "julianday(o.at) >= julianday(d.decided_at, '+' || d.window_days || ' days')"
 
     def exists(self) -> bool:
-        """Whether the file is there."""
-        return self.path.is_file()
+        """Whether the tables are there; who only reads would else make them beside the first who writes."""
+        if not self.path.is_file():
+            return False
+        log = self.connect()
+        try:
+            return self.found_format(log) is not None
+        finally:
+            log.close()
 
     def connect(self) -> Any:
         """Open the file, which is made where it is not there."""

@@ -53,11 +53,9 @@ def allocate(problem: Problem, *, seed: int = 0) -> Plan:
     if solved is None:
         raise refusal(problem, lambda other: _evaluated(other, seed))
     tables, found, tries, chosen, result = solved
-    chosen = np.where(chosen < 0, np.iinfo(np.int16).max, chosen)
-    chosen.sort(axis=1)
     gap = found.bound - result.value
     return Plan(
-        chosen=np.where(chosen == np.iinfo(np.int16).max, -1, chosen).astype(np.int16),
+        chosen=chosen,
         prices=dict(zip(tables.names, found.prices.rows.tolist(), strict=True)),
         group_prices=found.prices.groups,
         usage=result.usage,
@@ -82,16 +80,26 @@ def _solve(problem: Problem, seed: int, *, closely: bool) -> _Solved | None:
     seen = survey(problem)
     tables = tables_of(problem, seen)
     found, width, tries = _prices(problem, seen, tables, seed)
-    chosen = _plan(problem.blocks, seen, tables, found, width)
+    chosen = _in_order(_plan(problem.blocks, seen, tables, found, width))
     result = evaluate(problem, chosen)
     if seen.allowed <= _FEW and (closely or result.broken):
         exact = solve_exactly(joined(list(problem.blocks())), tables)
         if exact is not None:
-            chosen, result = exact, evaluate(problem, exact)
+            chosen = _in_order(exact)
+            result = evaluate(problem, chosen)
     if result.broken and any(row.at_least for row in problem.limits):
-        chosen = _from_minimums(problem, seen, tables, found, width, seed)
+        chosen = _in_order(_from_minimums(problem, seen, tables, found, width, seed))
         result = evaluate(problem, chosen)
     return None if result.broken else (tables, found, tries, chosen, result)
+
+
+def _in_order(chosen: Array) -> Array:
+    """Each customer's options by place, -1 last, before anything is added up: sums depend on the order."""
+    last = np.iinfo(np.int16).max
+    found = np.where(chosen < 0, last, chosen)
+    found.sort(axis=1)
+    placed: Array = np.where(found == last, -1, found).astype(np.int16)
+    return placed
 
 
 def _from_minimums(

@@ -85,13 +85,18 @@ def verdict(floor: Measured, others: Measured, ours: Measured) -> str:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def asked_for(description: str | None) -> tuple[str, Home]:
+    """The size that the command line names, and where the bank of these benchmarks lives."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--size", choices=sorted(CUSTOMERS), default="small")
-    size = parser.parse_args().size
+    size: str = parser.parse_args().size
     quiet_environment()
+    return size, Home(read_settings().home / "live")
+
+
+def main() -> None:
+    size, home = asked_for(__doc__)
     start = time.perf_counter()
-    home = Home(read_settings().home / "live")
     print(f"a bank of {CUSTOMERS[size]:,} customers in {home.path}")
     ids = bank(home, CUSTOMERS[size])
     services: dict[str, Callable[[Path], Service]] = {

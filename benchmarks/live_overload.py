@@ -3,14 +3,11 @@
 `python -m benchmarks.live_overload --size small|full`; the bank is that of `benchmarks.live`.
 """
 
-import argparse
-
-from benchmarks.live import CUSTOMERS, LOAD_CORE, SECONDS, SERVICE_CORE
+from benchmarks.live import CUSTOMERS, LOAD_CORE, SECONDS, SERVICE_CORE, asked_for
 from benchmarks.live_load import ask
 from benchmarks.live_services import bank, decisions, plan
 from benchmarks.table import write_table
 from features.home import Home
-from features.settings import quiet_environment, read_settings
 
 TIMES = (1, 2, 3)
 CONNECTIONS = 256
@@ -36,11 +33,7 @@ def overload(home: Home, ids: list[str], seconds: float) -> tuple[list[list[obje
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", choices=sorted(CUSTOMERS), default="small")
-    size = parser.parse_args().size
-    quiet_environment()
-    home = Home(read_settings().home / "live")
+    size, home = asked_for(__doc__)
     rows, note = overload(home, bank(home, CUSTOMERS[size]), SECONDS[size])
     head = ["requests/s sent", "answered/s", "p50 ms", "p99 ms", "503 with Retry-After", "other"]
     write_table("live-overload", size, head, rows, f"{note} Open-loop, exponential gaps, one core a side.")

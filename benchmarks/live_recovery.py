@@ -5,7 +5,6 @@ honest if it says that features are not there (or is 503 with Retry-After), and 
 `python -m benchmarks.live_recovery --size small|full`; the bank is that of `benchmarks.live`.
 """
 
-import argparse
 import json
 import os
 import signal
@@ -20,11 +19,10 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.live import CUSTOMERS, SERVICE_CORE
+from benchmarks.live import CUSTOMERS, SERVICE_CORE, asked_for
 from benchmarks.live_services import BIN, bank, free_port, started, tenure
 from benchmarks.table import write_table
 from features.home import Home
-from features.settings import quiet_environment, read_settings
 
 TIMES = {"small": 3, "full": 20}
 AWAY_S = 2.0
@@ -44,7 +42,7 @@ class Asking(threading.Thread):
     """Asks about one customer until told to stop."""
 
     def __init__(self, port: int, customer_id: str) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self.told: list[Told] = []
         self.done = threading.Event()
         self._line = HTTPConnection("127.0.0.1", port, timeout=WITHIN_S)
@@ -60,17 +58,18 @@ class Asking(threading.Thread):
     def _ask(self) -> tuple[int, str]:
         self._line.request("POST", "/v1/scores", self._body, {"Content-Type": "application/json"})
         answer = self._line.getresponse()
-        waits = answer.headers["Retry-After"] is not None
-        text = answer.read().decode()
-        if answer.status == 200:
-            [text] = (json.dumps(one, sort_keys=True) for one in json.loads(text)["results"])
-        return answer.status, text if answer.status == 200 else str(waits)
+        told = json.loads(answer.read())
+        if answer.status != 200:
+            return answer.status, answer.getheader("Retry-After", "")
+        [one] = told["results"]
+        return answer.status, json.dumps(one, sort_keys=True)
 
     def _kind(self, status: int, text: str) -> str:
         if (status, text) == self._whole:
             return "whole"
-        honest = status == 200 and json.loads(text)["reasons"] == ["features_unavailable"]
-        return "honest" if honest or (status, text) == (503, str(True)) else "a lie"
+        if status == 200:
+            return "honest" if json.loads(text)["reasons"] == ["features_unavailable"] else "a lie"
+        return "honest" if status == 503 and text else "a lie"
 
 
 class Store:
@@ -81,11 +80,11 @@ class Store:
         self.start()
 
     def start(self) -> None:
-        words = f"redis-server --port {self.port} --bind 127.0.0.1 --save  --appendonly yes --dir".split(
-            " "
-        )
+        where = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
         self._process = subprocess.Popen(
-            [*words, str(self._folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ["redis-server", *where, "--save", "", "--appendonly", "yes"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         while not self._serves():
             time.sleep(0.005)
@@ -161,11 +160,7 @@ def recovery(home: Home, who: str, times: int) -> list[list[str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", choices=sorted(CUSTOMERS), default="small")
-    size = parser.parse_args().size
-    quiet_environment()
-    home = Home(read_settings().home / "live")
+    size, home = asked_for(__doc__)
     rows = recovery(home, bank(home, CUSTOMERS["small"])[0], TIMES[size])
     head = ["the store", "times", "whole answers", "honest", "lies", "slowest answer meanwhile, s"]
     note = f"Redis is away for {AWAY_S:.0f} s each time; recovery: from its return to a whole answer."

@@ -4,7 +4,6 @@ Two workers behind one address; half of those who ask keep their connection, hal
 `python -m benchmarks.live_rolling --size small|full`; the bank is that of `benchmarks.live`.
 """
 
-import argparse
 import json
 import os
 import signal
@@ -18,11 +17,10 @@ from statistics import median
 
 import psutil
 
-from benchmarks.live import CUSTOMERS, SERVICE_CORE
+from benchmarks.live import CUSTOMERS, SERVICE_CORE, asked_for
 from benchmarks.live_services import BIN, bank, free_port, started
 from benchmarks.table import write_table
 from features.home import Home
-from features.settings import quiet_environment, read_settings
 
 RESTARTS = {"small": 10, "full": 50}
 ASKING = 2
@@ -105,11 +103,7 @@ def rolling(home: Home, ids: Sequence[str], restarts: int) -> tuple[list[list[st
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", choices=sorted(CUSTOMERS), default="small")
-    size = parser.parse_args().size
-    quiet_environment()
-    home = Home(read_settings().home / "live")
+    size, home = asked_for(__doc__)
     rows, note = rolling(home, bank(home, CUSTOMERS["small"]), RESTARTS[size])
     head = ["connection", "answered", "lost"]
     write_table("live-rolling", size, head, rows, f"{note} Nobody asked twice.")

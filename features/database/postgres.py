@@ -1,7 +1,7 @@
 """Rows in a PostgreSQL database, with a file's promises: whole, in order, one writer at a time."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -82,11 +82,8 @@ class Postgres:
 
     def exists(self) -> bool:
         """Whether the tables are there."""
-        log = self.connect()
-        try:
+        with closing(self.connect()) as log:
             return self.found_format(log) is not None
-        finally:
-            log.close()
 
     def connect(self) -> Any:
         """Log in; every statement is a transaction of its own until `begin`."""

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -38,11 +38,8 @@ class Sqlite:
         """Whether the tables are there; who only reads would else make them beside the first who writes."""
         if not self.path.is_file():
             return False
-        log = self.connect()
-        try:
+        with closing(self.connect()) as log:
             return self.found_format(log) is not None
-        finally:
-            log.close()
 
     def connect(self) -> Any:
         """Open the file, which is made where it is not there."""
@@ -56,7 +53,7 @@ class Sqlite:
             factory=_Connection,
         )
         try:
-            write_ahead(log, _WAIT_S)
+            write_ahead(log)
             for setting in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
                 log.execute(f"PRAGMA {setting}")
             log.file = _file(self.path)

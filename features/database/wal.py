@@ -8,23 +8,20 @@ __all__ = ["write_ahead"]
 _AGAIN_S = 0.002
 
 
-def write_ahead(file: sqlite3.Connection, wait_s: float) -> None:
+def write_ahead(file: sqlite3.Connection) -> None:
     """Let readers and one writer go on beside each other from now on.
 
     SQLite does not wait for its turn where two connections turn the log of a new file on at once: it tells
     one of them at once that the database is locked, whatever its timeout (https://sqlite.org/wal.html).
-
-    Parameters
-    ----------
-    wait_s
-        For how many seconds to wait while others use the file.
+    So this waits for as long as the connection does elsewhere.
 
     Raises
     ------
     sqlite3.OperationalError
         If the file is still in use then, or cannot be written.
     """
-    until = time.monotonic() + wait_s
+    (milliseconds,) = file.execute("PRAGMA busy_timeout").fetchone()
+    until = time.monotonic() + milliseconds / 1000
     while True:
         try:
             file.execute("PRAGMA journal_mode = WAL")

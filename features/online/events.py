@@ -14,8 +14,6 @@ from features.online.sqlite_rows import marks
 
 __all__ = ["Event", "Events"]
 
-_WAIT_S = 60.0
-
 _TABLES = """
 CREATE TABLE IF NOT EXISTS event (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, id TEXT NOT NULL,
@@ -52,8 +50,8 @@ class Events:
     def __init__(self, home: Home) -> None:
         home.path.mkdir(parents=True, exist_ok=True)
         self._path = home.events_db
-        self._connection = sqlite3.connect(self._path, timeout=_WAIT_S)
-        write_ahead(self._connection, _WAIT_S)
+        self._connection = sqlite3.connect(self._path, timeout=60)
+        write_ahead(self._connection)
         for pragma in ("synchronous = FULL", "secure_delete = ON"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.executescript(_TABLES)

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BY_FEAST", "SqliteStorage"]
 
-_WAIT_S = 60.0
-
 BY_FEAST = "feast"
 """Name of a generation that was not materialised from a snapshot but written through Feast."""
 
@@ -58,9 +56,7 @@ class SqliteStorage:
             for ending in ("-wal", "-shm"):
                 path.with_name(path.name + ending).unlink(missing_ok=True)
         # Statements are transactions of their own unless BEGIN says otherwise.
-        self._connection = sqlite3.connect(
-            path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
-        )
+        self._connection = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
         try:
             self._prepare()
         except sqlite3.DatabaseError as error:
@@ -75,7 +71,7 @@ class SqliteStorage:
         if not tables:
             run("PRAGMA page_size = 16384")
             run(f"PRAGMA application_id = {APPLICATION}")
-        write_ahead(self._connection, _WAIT_S)
+        write_ahead(self._connection)
         # A row that is removed is overwritten with zeros: no trace of a customer stays in free pages.
         run("PRAGMA secure_delete = ON")
         run("PRAGMA synchronous = NORMAL")

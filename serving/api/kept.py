@@ -12,7 +12,6 @@ __all__ = ["Kept"]
 
 _LOG = logging.getLogger("tenure.api")
 _FOR_S = 86_400
-_WAIT_S = 1.0
 _PAGES = 16_384
 """Of 4 kB, at most; when they are full, all is forgotten at once."""
 
@@ -103,11 +102,9 @@ class Kept:
     def _file(self) -> sqlite3.Connection:
         if self._open is None:
             self._path.touch(mode=0o600)
-            file = sqlite3.connect(
-                self._path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
-            )
+            file = sqlite3.connect(self._path, timeout=1, isolation_level=None, check_same_thread=False)
             try:
-                write_ahead(file, _WAIT_S)
+                write_ahead(file)
                 file.execute("PRAGMA synchronous = NORMAL")
                 file.execute("PRAGMA secure_delete = ON")
                 file.execute(f"PRAGMA max_page_count = {_PAGES}")

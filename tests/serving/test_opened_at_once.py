@@ -60,9 +60,9 @@ def test_a_file_that_stays_in_use_is_told_after_the_wait(tmp_path: Path) -> None
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     with pytest.raises(sqlite3.OperationalError, match="locked"):
-        write_ahead(sqlite3.connect(path, timeout=0), 0.05)
+        write_ahead(sqlite3.connect(path, timeout=0.05))
     holder.execute("COMMIT")
-    write_ahead(sqlite3.connect(path, timeout=0), 0.05)
+    write_ahead(sqlite3.connect(path, timeout=0.05))
     assert holder.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 

@@ -36,6 +36,7 @@ from training.uplift.prepared import in_order, prepared
 from training.uplift.qini import UpliftCurve, uplift_curve
 from training.uplift.responses import CHANNEL, PRODUCT
 from training.uplift.scores import (
+    TRUST,
     Line,
     effect_slope,
     effects_by,
@@ -159,8 +160,8 @@ def _believed(log: Log, cross: Cross, chosen: Learner, even: Matrix, least: floa
     """The line and its answers; an order that may be chance is no order, and everybody gets the even."""
     # The linear one's coefficients are drawn to the even shift already, and it keeps to what probabilities
     # bear: it is believed whole, unless what it promises is found too seldom for that to be chance.
-    trust = {"trust": 1.0} if chosen == "linear" else {}
-    line = shrunk_line(cross.uplift[chosen], even, cross.scores, log.customers, **trust)
+    trust = 1.0 if chosen == "linear" else TRUST
+    line = shrunk_line(cross.uplift[chosen], even, cross.scores, log.customers, trust)
     if chosen == "linear":
         found = effect_slope(cross.uplift[chosen], cross.scores, log.customers)
         if found.point + ERRORS * found.error >= least:

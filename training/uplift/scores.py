@@ -17,6 +17,7 @@ from scipy.stats import rankdata
 from training.estimate import Estimate, by_influence
 
 __all__ = [
+    "TRUST",
     "Line",
     "effect_scores",
     "effect_slope",
@@ -30,7 +31,7 @@ __all__ = [
 _Array = NDArray[np.float64]
 
 _EDGE = 1e-9
-_HALF, _DOUBT = 0.5, 0.5
+TRUST, _DOUBT = 0.5, 0.5
 """How far gentle learners' differences are believed before a log says so, and give or take how much."""
 
 _WIDE = 12.0
@@ -127,7 +128,7 @@ def effects_by(
 
 
 def shrunk_line(
-    raw: _Array, even: _Array, scores: _Array, clusters: NDArray[Any], trust: float = _HALF
+    raw: _Array, even: _Array, scores: _Array, clusters: NDArray[Any], trust: float = TRUST
 ) -> Line:
     """The line through out-of-fold uplifts, their even ones and their scores, each of shape (n,).
 

@@ -151,6 +151,12 @@ def best_month(home: Home, ids: Sequence[str]) -> Outcome:
     return Outcome(used, best.plan.value)
 
 
+def dearest(plan: PlanPrices, row: str) -> float:
+    """What the contact of the plan that uses most of a row uses of it."""
+    made = np.asarray(plan.contacts) > 0
+    return float(np.asarray(plan.usage[row])[made].max())
+
+
 def situations(home: Home) -> Iterator[tuple[str, str, PlanPrices, tuple[Month, ...]]]:
     """What is scarce, the row that it is, a plan with that, and the months to live through."""
     random, best, worst = Month(), Month(order="best first"), Month(order="worst first")
@@ -173,22 +179,21 @@ def measure(home: Home, size: str) -> None:
         for month in months:
             ids = month.questions(home, plan)
             best = best_month(home, ids)
-            cells = [scarce, f"{most:,.2f}", str(month), f"{best.used[row] / most:.1%}"]
+            cells = [scarce, f"{most:,.2f}", f"{dearest(plan, row) / most:.1%}", str(month)]
+            cells.append(f"{best.used[row] / most:.1%}")
             for paced in (False, True):
                 found = replay(home, plan, ids, paced=paced)
                 cells += [f"{found.used[row] / most:.1%}", f"{found.value / best.value:.1%}"]
             rows.append(cells)
             print(*cells, sep=" | ", flush=True)
     head = (
-        *("scarce", "limit", "who asks", "the best plan uses"),
+        *("scarce", "limit", "one contact is up to", "who asks", "the best plan uses"),
         *("fixed prices use", "and earn of the best plan", "paced prices use", "and earn of it"),
     )
-    catalogue = load_scorer(home).catalogue
-    dearest = max(option.cost for option in catalogue.options)
+    currency = load_scorer(home).catalogue.currency
     note = (
-        f"{CUSTOMERS[size]:,} simulated customers; money in {catalogue.currency}, a contact costs up to "
-        f"{dearest:.2f} and what it grants. The best plan is for those who ask, had it known them. "
-        f"{AT_ONCE} customers a question, a tenth of these over HTTP."
+        f"{CUSTOMERS[size]:,} simulated customers; money in {currency}. The best plan is for those who "
+        f"ask, had it known them. {AT_ONCE} customers a question, a tenth of these over HTTP."
     )
     write_table("replay", size, head, rows, note)
 

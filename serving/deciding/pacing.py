@@ -2,13 +2,10 @@
 
 What the rest of the month would use at the plan's prices is known by customer: the plan has a decision for
 each, and the log tells who came. So it changes nothing who asks first, the best or the worst. A row's price
-is the plan's, times
-
-    (what the rest would use / what is left) ^ (1 / steepness), within [1 / most, most],
-
-where steepness is by how many per cent less is used at a price one per cent higher. It is the plan solved
-anew for the rest of the month, to first order (certainty equivalence: Balseiro, Besbes and Pizarro 2023,
-Operations Research 72). The log is the whole state: it tells what was used.
+is the plan's, times the factor at which the rest of the month uses what is left, by what the plan found to
+be used at which price. It is the plan solved anew for the rest of the month, a row at a time (certainty
+equivalence: Balseiro, Besbes and Pizarro 2023, Operations Research 72). The log is the whole state: it
+tells what was used.
 """
 
 import math
@@ -21,7 +18,7 @@ from numpy.typing import NDArray
 
 from features.home import Home
 from features.vocabulary import Catalogue
-from serving.deciding.prices import PlanPrices
+from serving.deciding.prices import FACTORS, PlanPrices
 from serving.deciding.spending import Spending
 from serving.lists.sources import last_prices
 from serving.policy import Plan, Policy
@@ -33,8 +30,9 @@ Floats = NDArray[np.float64]
 DAYS = 30
 """How long a plan's limits are for."""
 
-_MOST, _CHANCE, _DOUBT, _ROUNDED = 8.0, 2.0, 0.05, 1e-9
+_CHANCE, _DOUBT, _ROUNDED = 2.0, 0.05, 1e-9
 _AT_ONCE = 100
+_FALLING = np.log(FACTORS)[::-1]
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class Priced:
         return self.plan.of(managers) if self.plan else np.zeros((len(managers), len(self.closed)))
 
 
-def pace(due: float, left: float, steepness: float) -> float:
+def pace(due: float, left: float, demand: Sequence[float]) -> float:
     """The factor on a row's price, in [1/8, 8]: 1 where the rest of the month uses what is left.
 
     Parameters
@@ -82,17 +80,14 @@ def pace(due: float, left: float, steepness: float) -> float:
         What the rest would use at the plan's prices, from 0.
     left
         Of the limit; 0 or less where it is used up.
-    steepness
-        Above 0.
+    demand
+        As `PlanPrices.demand` of the row.
     """
-    if due == left:
-        return 1.0
     if left <= 0.0:
-        return _MOST
-    if due <= 0.0:
-        return 1.0 / _MOST
-    most = math.log(_MOST)
-    return math.exp(min(max((math.log(due) - math.log(left)) / steepness, -most), most))
+        return FACTORS[-1]
+    share = left / due if due > 0.0 else math.inf
+    # Over a stretch of prices the use may be the same: as planned is the plan's price.
+    return 1.0 if share == 1.0 else float(np.exp(np.interp(share, demand[::-1], _FALLING)))
 
 
 def still_come(came: int, planned: int, share: float) -> float:
@@ -140,7 +135,7 @@ def paced(plan: PlanPrices, spent: Mapping[str, float], rest: Floats) -> PlanPri
         due, left = float(np.dot(plan.usage[row], rest)), limit - spent.get(row, 0.0)
         # Sums of money differ in their last digits: that says nothing.
         even = abs(due - left) <= _ROUNDED * limit
-        factor = 1.0 if even else pace(due, left, plan.steepness[row])
+        factor = 1.0 if even else pace(due, left, plan.demand[row])
         earned = max(plan.value, 0.0) / limit
         prices[row] = prices[row] * factor if prices[row] else earned * max(factor - 1.0, 0.0)
     return replace(plan, prices=prices)

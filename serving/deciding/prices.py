@@ -3,6 +3,7 @@
 Lists and live answers rank by value minus prices, so that both spend the same money at the same margin.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,9 +14,12 @@ from numpy.typing import NDArray
 from features.errors import CorruptError
 from features.home import Home, read_json, write_whole_json
 
-__all__ = ["PlanPrices", "read_prices", "write_prices"]
+__all__ = ["FACTORS", "PlanPrices", "read_prices", "write_prices"]
 
 Floats = NDArray[np.float64]
+
+FACTORS = tuple(math.exp2(step / 4) for step in range(-12, 13))
+"""On a price, from an eighth to eight times, where a plan tells what would be used."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,8 @@ class PlanPrices:
         there is.
     customers
         Who is planned for, of all arms.
-    steepness
-        By row with a price: by how many per cent less of it is used at a price one per cent higher.
+    demand
+        By row: what is used of it at `FACTORS` times its price, over what is at the price itself, falling.
     contacts
         By option how many the plan makes of it, other arms and exploration included.
     kept
@@ -59,7 +63,7 @@ class PlanPrices:
     bound: float
     gap: float
     customers: int
-    steepness: Mapping[str, float]
+    demand: Mapping[str, Sequence[float]]
     contacts: Sequence[int]
     kept: Sequence[float]
 

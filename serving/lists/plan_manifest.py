@@ -13,7 +13,7 @@ from serving.lists.export import ListRow
 from serving.lists.limits import use_of
 from serving.lists.small_groups import in_steps, told
 from serving.lists.sources import Sources
-from serving.lists.steering import steepness
+from serving.lists.steering import demand
 from serving.lists.tally import Tally
 from serving.log.decisions import CONTROL
 
@@ -109,7 +109,8 @@ def prices_of(plan_id: str, sources: Sources, book: Book, allotment: Allotment) 
     managers = zip(book.managers, plan.group_prices.tolist(), strict=True) if group else ()
     names, each = [row.name for row in rows], [plan.prices[row.name] for row in rows]
     signed = np.array([-p if row.at_least else p for row, p in zip(rows, each, strict=True)])
-    steep = steepness(book.values, problem, signed)
+    beside = [use_of(row, allotment.experiment) for row in rows]
+    uses = demand(book.values, problem, signed, np.array(beside))
     taken = plan.chosen[plan.chosen >= 0]
     contacts = np.bincount(taken, minlength=len(book.spent)) + allotment.experiment
     return PlanPrices(
@@ -124,13 +125,13 @@ def prices_of(plan_id: str, sources: Sources, book: Book, allotment: Allotment) 
         usage={row.name: np.asarray(row.usage, dtype=np.float64).tolist() for row in rows},
         group_prices=dict(managers),
         group_usage=[] if group is None else group.usage.tolist(),
-        spent={row.name: plan.usage[row.name] + use_of(row, allotment.experiment) for row in rows},
+        spent={row.name: plan.usage[row.name] + used for row, used in zip(rows, beside, strict=True)},
         limits={row.name: float(row.limit) for row in allotment.limits},
         value=plan.value,
         bound=plan.bound,
         gap=plan.gap,
         customers=book.customers,
-        steepness=dict(zip(names, steep.tolist(), strict=True)),
+        demand=dict(zip(names, uses.tolist(), strict=True)),
         contacts=contacts.tolist(),
         kept=allotment.kept.tolist(),
     )

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from serving.api.app import create_app
 from serving.api.desk import Desk
 from serving.deciding.adviser import adviser_of
-from serving.deciding.prices import PlanPrices, write_prices
+from serving.deciding.prices import FACTORS, PlanPrices, write_prices
 from serving.live import Live
 from serving.log.decisions import read_decisions, record_decisions
 from tests.serving.conftest import AS_OF
@@ -52,7 +52,7 @@ def plan_of(catalogue, price=1.0, limit=50.0, options=None):
         bound=400.0,
         gap=0.0,
         customers=400,
-        steepness={"total budget": 1.0},
+        demand={"total budget": [1.0 / factor for factor in FACTORS]},
         contacts=[0] * len(names),
         kept=[1.0] * len(names),
     )

@@ -47,7 +47,7 @@ def _prices(catalogue):
         bound=0.0,
         gap=0.0,
         customers=0,
-        steepness={},
+        demand={},
         contacts=[],
         kept=[],
     )

@@ -5,10 +5,14 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from serving.allocation import Limit, Problem
 from serving.deciding.pacing import DAYS, elapsed, pace, paced, still_come
-from serving.deciding.prices import PlanPrices
+from serving.deciding.prices import FACTORS, PlanPrices
+from serving.lists.steering import demand
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
+EVEN = [1.0 / factor for factor in FACTORS]
+"""Of a row of which half is used at twice the price."""
 PLAN = PlanPrices(
     plan_id="plan-20260101-00000000",
     as_of="2026-01-01T00:00:00Z",
@@ -27,7 +31,7 @@ PLAN = PlanPrices(
     bound=400.0,
     gap=0.0,
     customers=1_000,
-    steepness={"total budget": 1.0, "call hours": 1.0, "least card": 1.0},
+    demand={"total budget": EVEN, "call hours": EVEN, "least card": EVEN},
     contacts=[500, 20],
     kept=[1.0, 1.0],
 )
@@ -36,33 +40,50 @@ amounts = st.floats(0.0, 1e9)
 limits = st.floats(0.01, 1e9)
 
 
-steeps = st.floats(0.1, 10.0)
+@st.composite
+def tables(draw):
+    """What is used at each factor, falling, 1 at the plan's price; steps, as from single dear contacts."""
+    falls = draw(st.lists(st.floats(0.0, 2.0), min_size=len(FACTORS), max_size=len(FACTORS)))
+    used = np.cumsum(falls[::-1])[::-1] + 1e-3
+    return (used / used[FACTORS.index(1.0)]).tolist()
 
 
-@given(amounts, limits, steeps)
-def test_the_factor_is_bounded_and_one_where_the_rest_uses_what_is_left(due, left, steepness):
-    assert 1 / 8 - 1e-9 <= pace(due, left, steepness) <= 8 + 1e-9
-    assert pace(left, left, steepness) == 1.0
+@given(amounts, limits, tables())
+def test_the_factor_is_bounded_and_one_where_the_rest_uses_what_is_left(due, left, used):
+    assert 1 / 8 - 1e-9 <= pace(due, left, used) <= 8 + 1e-9
+    assert pace(left, left, used) == 1.0
 
 
-@given(amounts, amounts, limits, steeps)
-def test_the_factor_rises_with_what_is_due_and_falls_with_what_is_left(one, other, amount, steepness):
+@given(amounts, amounts, limits, tables())
+def test_the_factor_rises_with_what_is_due_and_falls_with_what_is_left(one, other, amount, used):
     less, more = sorted((one, other))
-    assert pace(less, amount, steepness) <= pace(more, amount, steepness) + 1e-12
-    assert pace(amount, less, steepness) >= pace(amount, more, steepness) - 1e-12
+    assert pace(less, amount, used) <= pace(more, amount, used) + 1e-12
+    assert pace(amount, less, used) >= pace(amount, more, used) - 1e-12
 
 
-@given(limits, steeps)
-def test_nothing_due_lets_prices_fall_to_the_floor_and_nothing_left_lifts_them_to_the_top(limit, steepness):
-    assert math.isclose(pace(0.0, limit, steepness), 1 / 8)
-    assert math.isclose(pace(limit, 0.0, steepness), 8.0)
+@given(limits, tables())
+def test_nothing_due_lets_prices_fall_to_the_floor_and_nothing_left_lifts_them_to_the_top(limit, used):
+    assert math.isclose(pace(0.0, limit, used), 1 / 8)
+    assert math.isclose(pace(limit, 0.0, used), 8.0)
 
 
-@given(st.floats(0.7, 1.4), st.floats(0.5, 4.0))
+@given(st.floats(0.2, 5.0), st.floats(0.5, 4.0))
 def test_at_the_new_price_the_rest_uses_what_is_left(ratio, steepness):
-    """Where use falls with the price as steeply as was measured, one step is all that it takes."""
-    factor = pace(ratio * 100.0, 100.0, steepness)
-    assert math.isclose(ratio * 100.0 * factor**-steepness, 100.0, rel_tol=1e-9)
+    """Where use falls with the price as the plan found, one step is all that it takes."""
+    factor = pace(100.0, ratio * 100.0, [factor**-steepness for factor in FACTORS])
+    if 0.13 < factor < 7.9:
+        assert math.isclose(100.0 * factor**-steepness, ratio * 100.0, rel_tol=0.08)
+
+
+def test_a_plan_tells_what_is_used_at_each_price():
+    """A call uses 1 and is worth 6 and 3 more than an app message; experiments use 1.5."""
+    values = np.array([[0.5, 6.5], [0.5, 3.5], [0.5, -np.inf]], dtype=np.float32)
+    limits = (Limit("calls", "call", 2.0, np.array([0.0, 1.0])), Limit("all", "offer", 9.0, np.ones(2)))
+    problem = Problem(blocks=lambda: [], offers=np.arange(2), limits=limits)
+    priced, free = demand(values, problem, np.array([2.0, 0.0]), np.array([1.5, 0.0]))
+    calls = [2 if factor < 1.5 else 1 if factor < 3.0 else 0 for factor in FACTORS]
+    assert priced.tolist() == [(made + 1.5) / 3.5 for made in calls]
+    assert free.tolist() == [1.0 / factor for factor in FACTORS], "what has no price says nothing"
 
 
 @given(st.integers(1, 10_000), shares)

@@ -61,7 +61,8 @@ def test_a_segment_by_any_of_them_is_the_same_in_the_check_in_lists_and_live(tol
 
     adviser = adviser_of(Live(load_scorer(home), OnlineReader(home)), home, "pepper")
     now = current_generation(home).as_of + timedelta(hours=1)
-    client = TestClient(create_app(Desk(lambda: adviser), lambda: now), raise_server_exceptions=False)
+    desk = Desk(lambda: adviser, deadline=60.0)
+    client = TestClient(create_app(desk, lambda: now), raise_server_exceptions=False)
     answer = client.post("/v1/profile", json={"customer_ids": sorted(in_lists)[:ASKED]})
     assert answer.status_code == 200, answer.text
     live = {r["customer_id"]: r["relation"]["segment"] for r in answer.json()["results"] if r["relation"]}

@@ -10,11 +10,17 @@ from features.errors import RefusedError
 
 __all__ = ["OUTCOME_COLUMNS", "prepare_log"]
 
-_FORMAT = 3
+_FORMAT = 4
 """Rises with every change of the tables."""
 
-_ADDED: Mapping[int, str] = {2: "asked_by"}
-"""By an older format the column that `decisions` lacks: a text, empty in what was recorded before."""
+_OF_A_KIND = "CREATE INDEX outcomes_kind ON outcomes (kind, at)"
+"""For who looks every few seconds who opted out since: those alone are read, not all that there are."""
+
+_STEPS: Mapping[int, str] = {
+    2: "ALTER TABLE decisions ADD COLUMN asked_by {text} NOT NULL DEFAULT ''",
+    3: _OF_A_KIND,
+}
+"""By an older format what makes it the next one."""
 
 _OUTCOMES: Mapping[str, Any] = {
     **dict.fromkeys(("outcome_id", "decision_id", "customer_id", "at", "kind", "known_at", "product"), str),
@@ -27,7 +33,7 @@ OUTCOME_COLUMNS = tuple(_OUTCOMES)
 def prepare_log(backend: Backend, log: Log, where: Where, decision: type[Any]) -> None:
     """Make the tables where there are none, within the transaction that is open.
 
-    A log of the format before gets the column that it lacks; its rows stay as they are.
+    A log of an older format gets what it lacks; its rows stay as they are.
 
     Parameters
     ----------
@@ -37,14 +43,14 @@ def prepare_log(backend: Backend, log: Log, where: Where, decision: type[Any]) -
     Raises
     ------
     RefusedError
-        If they were written in a format that is neither this one nor the one before.
+        If they were written in a format that is neither this one nor one that leads to it.
     """
     found = backend.found_format(log)
     if found == _FORMAT:
         return
-    if found is not None and found in _ADDED:
-        text = backend.types[str]
-        log.execute(f"ALTER TABLE decisions ADD COLUMN {_ADDED[found]} {text} NOT NULL DEFAULT ''")
+    if found is not None and found in _STEPS:
+        for step in range(found, _FORMAT):
+            log.execute(_STEPS[step].format(text=backend.types[str]))
         backend.say_format(log, _FORMAT)
         return
     if found is not None:
@@ -71,6 +77,7 @@ def _tables(backend: Backend, decision: type[Any]) -> tuple[str, ...]:
         f"CREATE TABLE outcomes ({outcome}, PRIMARY KEY (outcome_id), "
         f"FOREIGN KEY (decision_id) REFERENCES decisions (decision_id)){backend.strict}",
         "CREATE INDEX outcomes_decision ON outcomes (decision_id)",
+        _OF_A_KIND,
         f"CREATE TABLE quarantine ({outcome}, {_columns(backend, {'reason': str})}, "
         f"PRIMARY KEY (outcome_id, decision_id, customer_id, at, kind, reason)){backend.strict}",
     )

@@ -100,8 +100,8 @@ FAMILY = Family(
                 _field(
                     f"balance_{m}m_ago",
                     "cents",
-                    f"that balance {m} months earlier",
-                    f"Balance {m} months ago",
+                    f"that balance {_ago(m)}",
+                    f"Balance {_ago(m)}",
                 ),
                 m,
             )

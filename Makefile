@@ -22,7 +22,7 @@ demo: install    ## the whole loop on a simulated bank, in about four minutes
 	$(BIN)/tenure demo --home $(HOME_DIR)/demo $(ARGS)
 
 test: lint       ## lint, then every test, on two cores
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: install    ## ruff, mypy, import contracts
 	$(BIN)/ruff check .

@@ -30,28 +30,7 @@ settings.load_profile("tenure")
 
 CUSTOMERS = 3_000
 
-_LONG = (
-    "test_story.py",  # needs the shared bank, which the other worker would wait for
-    "test_real_bank.py",
-    "test_bento.py",
-    "test_story_stores.py",
-    "test_notebooks.py",
-    "test_swap.py",
-    "test_resilience.py",
-    "test_faults_rolling.py",
-    "test_pipeline.py",
-    "test_workers.py",
-    "test_reproduce.py",
-)
-"""Files of the longest tests, first, so that no worker is left with one when the others are done."""
-
 Verb = Callable[..., Any]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long files first, all others in their order."""
-    place = {name: nth for nth, name in enumerate(_LONG)}
-    items.sort(key=lambda item: place.get(item.path.name, len(_LONG)))
 
 
 def run_verb(

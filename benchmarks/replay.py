@@ -179,8 +179,10 @@ def measure(home: Home, size: str) -> None:
         for month in months:
             ids = month.questions(home, plan)
             best = best_month(home, ids)
-            cells = [scarce, f"{most:,.2f}", f"{dearest(plan, row) / most:.1%}", str(month)]
-            cells.append(f"{best.used[row] / most:.1%}")
+            cells = [
+                *(scarce, f"{most:,.2f}", f"{dearest(plan, row) / most:.1%}"),
+                *(str(month), f"{best.used[row] / most:.1%}"),
+            ]
             for paced in (False, True):
                 found = replay(home, plan, ids, paced=paced)
                 cells += [f"{found.used[row] / most:.1%}", f"{found.value / best.value:.1%}"]

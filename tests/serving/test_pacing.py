@@ -67,12 +67,19 @@ def test_nothing_due_lets_prices_fall_to_the_floor_and_nothing_left_lifts_them_t
     assert math.isclose(pace(limit, 0.0, used), 8.0)
 
 
-@given(st.floats(0.2, 5.0), st.floats(0.5, 4.0))
-def test_at_the_new_price_the_rest_uses_what_is_left(ratio, steepness):
-    """Where use falls with the price as the plan found, one step is all that it takes."""
-    factor = pace(100.0, ratio * 100.0, [factor**-steepness for factor in FACTORS])
-    if 0.13 < factor < 7.9:
-        assert math.isclose(100.0 * factor**-steepness, ratio * 100.0, rel_tol=0.08)
+@given(st.floats(0.01, 100.0), tables())
+def test_at_the_new_price_the_rest_uses_what_is_left(ratio, used):
+    """As the plan found use to fall, straight between two prices it looked at, one step is all it takes."""
+    factor = pace(100.0, ratio * 100.0, used)
+    uses = float(np.interp(math.log(factor), np.log(FACTORS), used))
+    assert math.isclose(uses, min(max(ratio, used[-1]), used[0]), rel_tol=1e-9)
+
+
+@given(st.floats(0.5, 4.0))
+def test_where_use_falls_evenly_the_plans_own_factors_are_found_again(steepness):
+    for factor in FACTORS:
+        found = pace(100.0, 100.0 * factor**-steepness, [each**-steepness for each in FACTORS])
+        assert math.isclose(found, factor, rel_tol=1e-9)
 
 
 def test_a_plan_tells_what_is_used_at_each_price():
